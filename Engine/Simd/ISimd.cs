@@ -1,0 +1,116 @@
+using System.Numerics;
+
+namespace NeuralMemory.Simd;
+
+/// <summary>
+/// <typeparamref name="V"/> is a vector of <see cref="Count"/> lanes of <typeparamref name="T"/>. A kernel is written once against this
+/// interface and compiled by the JIT for every width: 512, 256 and 128 bits, one float, and one double, which is the reference.
+/// </summary>
+/// <remarks>
+/// Lane i of a result depends on lane i of the arguments alone, and every width rounds alike, so that a loop's tail may be run one lane at a
+/// time without changing a bit of the result. Horizontal functions (<see cref="Sum"/>) are the exception: their order depends on the width.
+/// Conditions are written as selections (<see cref="IfLess"/>) and not as masks, so that the same functions compile for a GPU's single lane.
+/// </remarks>
+public unsafe interface ISimd<V, T>
+    where V : struct, ISimd<V, T>
+    where T : unmanaged, IBinaryFloatingPointIeee754<T>
+{
+    /// <summary>Lanes in a vector.</summary>
+    static abstract int Count { get; }
+
+    /// <summary>All lanes zero.</summary>
+    static abstract V Zero { get; }
+
+    /// <summary>All lanes one.</summary>
+    static abstract V One { get; }
+
+    /// <summary>All lanes <paramref name="value"/>, rounded to <typeparamref name="T"/>.</summary>
+    static abstract V Constant(double value);
+
+    /// <summary>All lanes <paramref name="value"/>.</summary>
+    static abstract V Create(T value);
+
+    /// <summary>Reads <see cref="Count"/> values from <paramref name="source"/>; any alignment.</summary>
+    static abstract V Load(T* source);
+
+    /// <summary>Reads <paramref name="count"/> values, 0 to <see cref="Count"/>; the remaining lanes are <paramref name="fill"/>. Reads nothing beyond.</summary>
+    static abstract V LoadPartial(T* source, int count, T fill);
+
+    /// <summary>Writes <see cref="Count"/> values to <paramref name="destination"/>; any alignment.</summary>
+    static abstract void Store(T* destination, V value);
+
+    /// <summary>Writes the first <paramref name="count"/> lanes, 0 to <see cref="Count"/>, and nothing beyond.</summary>
+    static abstract void StorePartial(T* destination, V value, int count);
+
+    /// <summary>a + b.</summary>
+    static abstract V operator +(V a, V b);
+
+    /// <summary>a - b.</summary>
+    static abstract V operator -(V a, V b);
+
+    /// <summary>a * b.</summary>
+    static abstract V operator *(V a, V b);
+
+    /// <summary>a / b.</summary>
+    static abstract V operator /(V a, V b);
+
+    /// <summary>-a.</summary>
+    static abstract V operator -(V a);
+
+    /// <summary>a * b + c with one rounding.</summary>
+    static abstract V Fma(V a, V b, V c);
+
+    /// <summary>The smaller of the two; NaN where either is NaN.</summary>
+    static abstract V Min(V a, V b);
+
+    /// <summary>The larger of the two; NaN where either is NaN.</summary>
+    static abstract V Max(V a, V b);
+
+    /// <summary>|a|.</summary>
+    static abstract V Abs(V a);
+
+    /// <summary>Square root.</summary>
+    static abstract V Sqrt(V a);
+
+    /// <summary>a &lt; b ? <paramref name="then"/> : <paramref name="otherwise"/>, lane by lane; false where either is NaN.</summary>
+    static abstract V IfLess(V a, V b, V then, V otherwise);
+
+    /// <summary>a &lt;= b ? <paramref name="then"/> : <paramref name="otherwise"/>, lane by lane; false where either is NaN.</summary>
+    static abstract V IfLessOrEqual(V a, V b, V then, V otherwise);
+
+    /// <summary>a == b ? <paramref name="then"/> : <paramref name="otherwise"/>, lane by lane; false where either is NaN.</summary>
+    static abstract V IfEqual(V a, V b, V then, V otherwise);
+
+    /// <summary>e^x.</summary>
+    static abstract V Exp(V x);
+
+    /// <summary>Natural logarithm; NaN below zero, -infinity at zero.</summary>
+    static abstract V Log(V x);
+
+    /// <summary>Hyperbolic tangent.</summary>
+    static abstract V Tanh(V x);
+
+    /// <summary>1 / (1 + e^-x).</summary>
+    static abstract V Sigmoid(V x);
+
+    /// <summary>log(1 + e^x).</summary>
+    static abstract V Softplus(V x);
+
+    /// <summary>The error function.</summary>
+    static abstract V Erf(V x);
+
+    /// <summary>Sine; x in radians.</summary>
+    static abstract V Sin(V x);
+
+    /// <summary>Cosine; x in radians.</summary>
+    static abstract V Cos(V x);
+
+    /// <summary>x^y as <see cref="MathF.Pow"/> defines it, special values included.</summary>
+    static abstract V Pow(V x, V y);
+
+    /// <summary>Sum of all lanes, pairwise: halves are added until one lane is left.</summary>
+    static abstract T Sum(V a);
+
+    /// <summary>The largest lane; NaN where any is NaN.</summary>
+    static abstract T MaxLane(V a);
+}
