@@ -151,6 +151,7 @@ public readonly unsafe partial struct Tensor
 
     /// <summary>One element, by its index in every dimension; <c>^1</c> is the last.</summary>
     /// <exception cref="ShapeException">Too few or too many indices, or one out of range.</exception>
+    [IndexerName("Element")]
     public double this[params ReadOnlySpan<Index> indices]
     {
         get

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace NeuralMemory;
 
 /// <summary>A loop body that can be run in parts, in any order and on any thread.</summary>
@@ -65,7 +67,7 @@ public static unsafe class ThreadTeam
             StartHelpers(threads - 1);
             (ThreadTeam.count, ThreadTeam.grain, ThreadTeam.chunks, next, failure) = (count, grain, chunks, 0, null);
             run = &Invoke<TBody>;
-            ThreadTeam.body = &body;
+            ThreadTeam.body = Unsafe.AsPointer(ref body);                 // a local of this frame, which outlives the loop
             Interlocked.Exchange(ref open, 1);
             int wanted = Math.Min(Math.Min(threads - 1, chunks - 1), Volatile.Read(ref sleeping));
             if (wanted > 0) wake.Release(wanted);
@@ -88,7 +90,7 @@ public static unsafe class ThreadTeam
     }
 
     static void Invoke<TBody>(void* body, int start, int end) where TBody : struct, IParallelBody =>
-        System.Runtime.CompilerServices.Unsafe.AsRef<TBody>(body).Run(start, end);
+        Unsafe.AsRef<TBody>(body).Run(start, end);
 
     static void TakeChunks()
     {
