@@ -33,8 +33,16 @@ static class Safetensors
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "Not an element type of the safetensors format."),
     };
 
-    /// <summary>The type called <paramref name="name"/>, exactly. (Enum.TryParse alone would take "3" and "F64, F32" too.)</summary>
-    public static bool TryParse(string name, out SafetensorsType type) => Enum.TryParse(name, out type) && type.ToString() == name;
+    /// <summary>The types' names, each at its value.</summary>
+    public static readonly string[] TypeNames = Enum.GetNames<SafetensorsType>();
+
+    /// <summary>The type called <paramref name="name"/>, exactly; Enum.TryParse would take "3", "78" and "F64, F32" too.</summary>
+    public static bool TryParse(string name, out SafetensorsType type)
+    {
+        int index = Array.IndexOf(TypeNames, name);
+        type = (SafetensorsType)index;
+        return index >= 0;
+    }
 
     /// <summary>
     /// Bytes of a tensor of <paramref name="shape"/>, or false where a dimension is negative or the product exceeds 63 bits. A dimension of

@@ -42,7 +42,7 @@ ref struct SafetensorsHeader
         ulong length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         long rest = fileLength - PrefixLength;
         string header = $"{source}: byte 0: a header of {length} bytes is announced";
-        if (length > (ulong)rest) throw new CheckpointException($"{header}, but {rest} follow; the file is cut short, or of another format.");
+        if (length > (ulong)rest) throw new CheckpointException($"{header}, but {rest} follow; is the file cut short?");
         if (length > MaxHeaderLength) throw new CheckpointException($"{header}; the most allowed is {MaxHeaderLength}.");
         return (int)length;
     }
@@ -65,8 +65,10 @@ ref struct SafetensorsHeader
         }
         catch (JsonException e)
         {
-            long offset = PrefixLength + parser.json.BytesConsumed;
-            throw new CheckpointException($"{source}: byte {offset}: the header is not valid JSON: {e.Message}", e);
+            // Not with the exception's own message, which quotes a malformed literal at any length.
+            int begin = (int)parser.json.BytesConsumed;
+            string found = Quote(Encoding.UTF8.GetString(header[begin..Math.Min(begin + 20, header.Length)]));
+            throw new CheckpointException($"{source}: byte {PrefixLength + begin}: the header is not valid JSON from here: {found}", e);
         }
         return (parser.InOrderOfData(), parser.metadata ?? []);
     }
@@ -151,7 +153,7 @@ ref struct SafetensorsHeader
         string name = Text();
         return TryParse(name, out SafetensorsType type)
             ? type
-            : throw Error($"dtype {Quote(name)} is none of {string.Join(", ", Enum.GetNames<SafetensorsType>())}.");
+            : throw Error($"dtype {Quote(name)} is none of {string.Join(", ", TypeNames)}.");
     }
 
     long[] ReadNumbers(string field)
@@ -184,8 +186,9 @@ ref struct SafetensorsHeader
             }
             (covered, last) = (tensor.End, tensor.Name);
         }
-        long left = dataLength - covered;
-        return left == 0 ? ordered : throw new CheckpointException($"{source}: the tensors end at byte {covered} of the data; {left} more follow.");
+        return covered == dataLength
+            ? ordered
+            : throw new CheckpointException($"{source}: the tensors end at byte {covered} of {dataLength}; the rest belongs to none.");
     }
 
     // The next key of an object, or null at its end.
