@@ -155,6 +155,7 @@ public sealed class SafetensorsWriter
 
     void Add<T>(string name, SafetensorsType type, ReadOnlySpan<long> shape, ReadOnlyMemory<T> values) where T : unmanaged
     {
+        ArgumentNullException.ThrowIfNull(name);
         long given = (long)values.Length * Unsafe.SizeOf<T>();
         if (TryByteCount(type, shape, out long bytes) && bytes != given)
             throw new ArgumentException($"Tensor {Quote(name)}: {type} {Describe(shape)} takes {bytes} bytes, not {given}.");
