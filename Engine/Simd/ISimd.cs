@@ -3,17 +3,15 @@ using System.Numerics;
 namespace NeuralMemory.Simd;
 
 /// <summary>
-/// <typeparamref name="V"/> is a vector of <see cref="Count"/> lanes of <typeparamref name="T"/>. A kernel is written once against this
-/// interface and compiled by the JIT for every width: 512, 256 and 128 bits, one float, and one double, which is the reference.
+/// <typeparamref name="V"/> is a vector of <see cref="Count"/> lanes of real numbers. A formula is written once against this interface and compiled
+/// for every width: 512, 256 and 128 bits, one float, and one double, which is the reference.
 /// </summary>
 /// <remarks>
 /// Lane i of a result depends on lane i of the arguments alone, and every width rounds alike, so that a loop's tail may be run one lane at a
-/// time without changing a bit of the result. Horizontal functions (<see cref="Sum"/>) are the exception: their order depends on the width.
-/// Conditions are written as selections (<see cref="IfLess"/>) and not as masks, so that the same functions compile for a GPU's single lane.
+/// time without changing a bit of the result. Conditions are written as selections (<see cref="IfLess"/>) and not as masks, so that the same
+/// formulas compile for a GPU's single lane.
 /// </remarks>
-public unsafe interface ISimd<V, T>
-    where V : struct, ISimd<V, T>
-    where T : unmanaged, IBinaryFloatingPointIeee754<T>
+public interface ISimd<V> where V : struct, ISimd<V>
 {
     /// <summary>Lanes in a vector.</summary>
     static abstract int Count { get; }
@@ -24,23 +22,8 @@ public unsafe interface ISimd<V, T>
     /// <summary>All lanes one.</summary>
     static abstract V One { get; }
 
-    /// <summary>All lanes <paramref name="value"/>, rounded to <typeparamref name="T"/>.</summary>
+    /// <summary>All lanes <paramref name="value"/>, rounded to the lanes' type.</summary>
     static abstract V Constant(double value);
-
-    /// <summary>All lanes <paramref name="value"/>.</summary>
-    static abstract V Create(T value);
-
-    /// <summary>Reads <see cref="Count"/> values from <paramref name="source"/>; any alignment.</summary>
-    static abstract V Load(T* source);
-
-    /// <summary>Reads <paramref name="count"/> values, 0 to <see cref="Count"/>; the remaining lanes are <paramref name="fill"/>. Reads nothing beyond.</summary>
-    static abstract V LoadPartial(T* source, int count, T fill);
-
-    /// <summary>Writes <see cref="Count"/> values to <paramref name="destination"/>; any alignment.</summary>
-    static abstract void Store(T* destination, V value);
-
-    /// <summary>Writes the first <paramref name="count"/> lanes, 0 to <see cref="Count"/>, and nothing beyond.</summary>
-    static abstract void StorePartial(T* destination, V value, int count);
 
     /// <summary>a + b.</summary>
     static abstract V operator +(V a, V b);
@@ -107,6 +90,28 @@ public unsafe interface ISimd<V, T>
 
     /// <summary>x^y as <see cref="MathF.Pow"/> defines it, special values included.</summary>
     static abstract V Pow(V x, V y);
+}
+
+/// <summary>A vector whose lanes are of type <typeparamref name="T"/>: what a kernel's loop needs beside the formula, reading, writing and reducing.</summary>
+/// <remarks>Horizontal functions such as <see cref="Sum"/> combine lanes in an order that depends on the width.</remarks>
+public unsafe interface ISimd<V, T> : ISimd<V>
+    where V : struct, ISimd<V, T>
+    where T : unmanaged, IBinaryFloatingPointIeee754<T>
+{
+    /// <summary>All lanes <paramref name="value"/>.</summary>
+    static abstract V Create(T value);
+
+    /// <summary>Reads <c>Count</c> values from <paramref name="source"/>; any alignment.</summary>
+    static abstract V Load(T* source);
+
+    /// <summary>Reads <paramref name="count"/> values, 0 to <c>Count</c>; the remaining lanes are <paramref name="fill"/>. Reads nothing beyond.</summary>
+    static abstract V LoadPartial(T* source, int count, T fill);
+
+    /// <summary>Writes <c>Count</c> values to <paramref name="destination"/>; any alignment.</summary>
+    static abstract void Store(T* destination, V value);
+
+    /// <summary>Writes the first <paramref name="count"/> lanes, 0 to <c>Count</c>, and nothing beyond.</summary>
+    static abstract void StorePartial(T* destination, V value, int count);
 
     /// <summary>Sum of all lanes, pairwise: halves are added until one lane is left.</summary>
     static abstract T Sum(V a);

@@ -1,0 +1,61 @@
+namespace NeuralMemory;
+
+/// <summary>What a <see cref="Tensor"/> handle points at. Bodies made within a step belong to its arena and are used again in the next one.</summary>
+sealed class TensorBody
+{
+    /// <summary>Increased when the step ends: handles that carry an older generation are dead.</summary>
+    public int Generation;
+
+    /// <summary>The arena of the step it was made in; null for a tensor that the garbage collector owns.</summary>
+    public Arena? Arena;
+
+    /// <summary>Keeps the memory of a tensor outside any step alive.</summary>
+    public Storage? Storage;
+
+    public Backend Backend = Backend.Default;
+    public nint Address;
+    public DType DType;
+    public Shape Shape, Strides;
+    public int Count;
+    public bool Contiguous;
+
+    /// <summary>The tensor this one is a view of. A view has no gradient of its own: its gradient is the same view of its base's.</summary>
+    public Tensor Base;
+
+    public bool RequiresGradient, RetainsGradient;
+    public Tensor Gradient;
+
+    /// <summary>The operation that made it; null for a leaf.</summary>
+    public Operation? Producer;
+
+    public Tensor Handle => new(this, Generation);
+
+    public void Set(nint address, Shape shape, Shape strides, DType type)
+    {
+        (Address, Shape, Strides, DType) = (address, shape, strides, type);
+        Count = shape.Count;
+        Contiguous = IsContiguous(shape, strides);
+    }
+
+    static bool IsContiguous(Shape shape, Shape strides)
+    {
+        int expected = 1;
+        for (int d = shape.Rank - 1; d >= 0; d--)
+        {
+            if (shape[d] != 1 && strides[d] != expected) return false;
+            expected *= shape[d];
+        }
+        return true;
+    }
+
+    /// <summary>Ends its life: every handle to it is stale, and nothing that it referred to is kept.</summary>
+    public void Kill()
+    {
+        Generation++;
+        Storage = null;
+        Base = default;
+        Gradient = default;
+        Producer = null;
+        RequiresGradient = RetainsGradient = false;
+    }
+}

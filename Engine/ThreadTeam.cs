@@ -1,0 +1,142 @@
+using System.Runtime.CompilerServices;
+
+namespace NeuralMemory;
+
+/// <summary>A loop body that can be run in parts, in any order and on any thread.</summary>
+public interface IParallelBody
+{
+    /// <summary>Runs the indices <paramref name="start"/> (inclusive) to <paramref name="end"/> (exclusive).</summary>
+    void Run(int start, int end);
+}
+
+/// <summary>
+/// The threads that share the work of one kernel. Work is cut into chunks that depend on the problem alone, never on the number of threads, so a
+/// kernel whose chunks are independent gives the same bits on one thread and on many.
+/// </summary>
+/// <remarks>
+/// Starting a loop allocates nothing. One loop has the team at a time: a loop started meanwhile, by another thread or from within a loop, runs on the
+/// thread that started it, so callers that are parallel themselves do not over-subscribe the machine. The caller never waits for a helper
+/// that has not yet come: it works through the chunks and waits only for those that helpers have taken.
+/// </remarks>
+public static unsafe class ThreadTeam
+{
+    /// <summary>How long a helper looks for new work before it sleeps: about 20 to 50 microseconds.</summary>
+    const int SpinsBeforeSleep = 1000;
+
+    static readonly Lock teamLock = new();
+    static readonly SemaphoreSlim wake = new(0);
+    static int threads = Environment.ProcessorCount, helpersStarted, sleeping;
+
+    // The loop that is running. Helpers enter by raising `inside` and look whether it is still open; the caller closes it and waits until none is inside.
+    static delegate*<void*, int, int, void> run;
+    static void* body;
+    static int count, grain, chunks, next;
+    static volatile int open, inside;
+    static Exception? failure;
+
+    [ThreadStatic] static bool isHelper;
+
+    /// <summary>The most threads that work on one kernel, the caller's included. At first, as many as the machine has logical cores.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Less than 1.</exception>
+    public static int Threads
+    {
+        get => threads;
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
+            lock (teamLock) threads = value;
+        }
+    }
+
+    /// <summary>Runs <paramref name="body"/> over 0 to <paramref name="count"/> - 1 in chunks of <paramref name="grain"/> indices.</summary>
+    public static void For<TBody>(int count, int grain, TBody body) where TBody : struct, IParallelBody
+    {
+        int chunks = (int)(((long)count + grain - 1) / grain);
+        if (chunks <= 1 || threads == 1 || isHelper || !teamLock.TryEnter())
+        {
+            RunHere(chunks, count, grain, ref body);
+            return;
+        }
+        try
+        {
+            if (open != 0)                                            // a loop within the caller's own share of a loop
+            {
+                RunHere(chunks, count, grain, ref body);
+                return;
+            }
+            StartHelpers(threads - 1);
+            (ThreadTeam.count, ThreadTeam.grain, ThreadTeam.chunks, next, failure) = (count, grain, chunks, 0, null);
+            run = &Invoke<TBody>;
+            ThreadTeam.body = Unsafe.AsPointer(ref body);                 // a local of this frame, which outlives the loop
+            Interlocked.Exchange(ref open, 1);
+            int wanted = Math.Min(Math.Min(threads - 1, chunks - 1), Volatile.Read(ref sleeping));
+            if (wanted > 0) wake.Release(wanted);
+
+            TakeChunks();
+            Interlocked.Exchange(ref open, 0);
+            SpinWait spin = default;
+            while (inside != 0) spin.SpinOnce(sleep1Threshold: -1);
+            if (failure is { } thrown) throw new AggregateException(thrown);
+        }
+        finally
+        {
+            teamLock.Exit();
+        }
+    }
+
+    static void RunHere<TBody>(int chunks, int count, int grain, ref TBody body) where TBody : struct, IParallelBody
+    {
+        for (int chunk = 0; chunk < chunks; chunk++) body.Run(chunk * grain, Math.Min(count - chunk * grain, grain) + chunk * grain);
+    }
+
+    static void Invoke<TBody>(void* body, int start, int end) where TBody : struct, IParallelBody =>
+        Unsafe.AsRef<TBody>(body).Run(start, end);
+
+    static void TakeChunks()
+    {
+        try
+        {
+            int chunk;
+            while ((chunk = Interlocked.Increment(ref next) - 1) < chunks)
+            {
+                int start = chunk * grain;
+                run(body, start, Math.Min(count - start, grain) + start);
+            }
+        }
+        catch (Exception e)
+        {
+            failure = e;
+        }
+    }
+
+    static void StartHelpers(int wanted)
+    {
+        for (; helpersStarted < wanted; helpersStarted++)
+            new Thread(Help, maxStackSize: 1 << 20) { IsBackground = true, Name = $"NeuralMemory {helpersStarted + 1}" }.Start(helpersStarted);
+    }
+
+    static void Help(object? index)
+    {
+        isHelper = true;
+        int helper = (int)index!;
+        while (true)
+        {
+            for (int spins = 0; open == 0 || helper >= threads - 1; spins++)
+            {
+                if (spins < SpinsBeforeSleep) Thread.SpinWait(8);
+                else
+                {
+                    Interlocked.Increment(ref sleeping);
+                    if (open == 0 || helper >= threads - 1) wake.Wait();
+                    Interlocked.Decrement(ref sleeping);
+                    spins = 0;
+                }
+            }
+            Interlocked.Increment(ref inside);
+            if (open != 0) TakeChunks();
+            Interlocked.Decrement(ref inside);
+            // The caller may still be working on its last chunk: look away until it has closed the loop.
+            while (open != 0 && next >= chunks) Thread.SpinWait(8);
+        }
+    }
+}
