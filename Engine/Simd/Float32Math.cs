@@ -24,34 +24,39 @@ static unsafe class Float32Math
     const double HalfPi = 1.57079637050628662109375, HalfPiLow = -4.37113883e-8, HalfPiLowest = -1.71512451e-15;
 
     /// <summary>e^x = 2^n e^r with n = round(x / ln 2) and |r| &lt;= ln 2 / 2.</summary>
+    /// <remarks>Below -104 the result rounds to zero, above 89 to infinity; the bounds keep n in the range of <see cref="IFloat32Bits{V}.Scale"/>.</remarks>
     [MethodImpl(AggressiveInlining)]
-    public static V Exp<V>(V x) where V : struct, IFloat32Bits<V>
+    public static V Exp<V>(V x) where V : struct, IFloat32Bits<V> => ExpUpTo89(V.AtMost(V.Constant(89), x));
+
+    [MethodImpl(AggressiveInlining)]
+    static V ExpUpTo89<V>(V x) where V : struct, IFloat32Bits<V>
     {
-        // Below -104 the result rounds to zero, above 89 to infinity; the bounds keep n in the range of Scale.
-        x = V.AtMost(V.Constant(89), V.AtLeast(V.Constant(-104), x));
+        x = V.AtLeast(V.Constant(-104), x);
         var n = V.Fma(x, V.Constant(Log2E), V.Constant(Round)) - V.Constant(Round);
         var r = V.Fma(n, V.Constant(-Ln2Low), V.Fma(n, V.Constant(-Ln2), x));
-        return V.Scale(V.Fma(V.Fma(ExpTail(r), r, V.One), r, V.One), n);
-    }
 
-    // s(r) in e^r = 1 + r + r^2 s(r), |r| <= ln 2 / 2. Error 2^-26 of e^r - 1.
-    [MethodImpl(AggressiveInlining)]
-    static V ExpTail<V>(V r) where V : struct, IFloat32Bits<V>
-    {
+        // s(r) in e^r = 1 + r + r^2 s(r), |r| <= ln 2 / 2. Error 2^-26 of e^r - 1.
         var s = V.Fma(V.Constant(0.00139729411), r, V.Constant(0.0083680125));
         s = V.Fma(s, r, V.Constant(0.041666165));
         s = V.Fma(s, r, V.Constant(0.166665316));
-        return V.Fma(s, r, V.Constant(0.5));
+        s = V.Fma(s, r, V.Constant(0.5));
+        return V.Scale(V.Fma(V.Fma(s, r, V.One), r, V.One), n);
     }
 
-    // 1 - e^-x for 0 <= x <= 80, to full relative precision near zero: (1 - 2^n) - 2^n (e^r - 1), where n = 0 leaves -(e^r - 1) alone.
+    // 1 - e^-x for 0 <= x <= 80, to full relative precision near zero: (1 - 2^n) + 2^n (1 - e^-r), where n = 0 leaves 1 - e^-r alone.
     [MethodImpl(AggressiveInlining)]
     static V OneMinusExpNegative<V>(V x) where V : struct, IFloat32Bits<V>
     {
         var n = V.Fma(x, V.Constant(-Log2E), V.Constant(Round)) - V.Constant(Round);
-        var r = V.Fma(n, V.Constant(-Ln2Low), V.Fma(n, V.Constant(-Ln2), -x));
+        var r = V.Fma(n, V.Constant(Ln2Low), V.Fma(n, V.Constant(Ln2), x));
+
+        // The polynomial of Exp at -r, negated: 1 - e^-r = r + r^2 s(r).
+        var s = V.Fma(V.Constant(-0.00139729411), r, V.Constant(0.0083680125));
+        s = V.Fma(s, r, V.Constant(-0.041666165));
+        s = V.Fma(s, r, V.Constant(0.166665316));
+        s = V.Fma(s, r, V.Constant(-0.5));
         var power = V.PowerOfTwo(n);
-        return V.Fma(-power, V.Fma(ExpTail(r), r * r, r), V.One - power);
+        return V.Fma(power, V.Fma(s, r * r, r), V.One - power);
     }
 
     /// <summary>log x = e log 2 + log m with x = m 2^e and 3/4 &lt;= m &lt; 3/2. The special values come from <see cref="IFloat32Bits{V}.Exponent"/>.</summary>
@@ -78,23 +83,24 @@ static unsafe class Float32Math
         // tanh 10 rounds to one.
         var a = V.AtMost(V.Constant(10), V.Abs(x));
         var w = OneMinusExpNegative(a + a);
-        return V.FlipSign(DivideBySum(w, V.Constant(2), -w), x);
+        var sum = V.Constant(2) - w;
+        return V.FlipSign(Divide(w, sum, V.Constant(2) - sum - w), x);
     }
 
     /// <summary>1 / (1 + z) for x >= 0 and z / (1 + z) below, with z = e^-|x| which cannot overflow.</summary>
     [MethodImpl(AggressiveInlining)]
     public static V Sigmoid<V>(V x) where V : struct, IFloat32Bits<V>
     {
-        var z = Exp(-V.Abs(x));
-        return DivideBySum(V.IfLess(x, V.Zero, z, V.One), V.One, z);
+        var z = ExpUpTo89(-V.Abs(x));
+        var sum = V.One + z;
+        return Divide(V.IfLess(x, V.Zero, z, V.One), sum, V.One - sum + z);
     }
 
-    // a / (b + c) for |b| >= |c| with the roundings of the sum and of the quotient put right by the residual a - q (sum + rest).
+    // a / (sum + rest), where rest is what rounding took from the sum: the quotient is put right by its residual, a - q (sum + rest), and rounded
+    // once. A plain division by the rounded sum errs by up to 2.5 ulp in tanh and 2.15 in the sigmoid; this costs a fifth to a third of their speed.
     [MethodImpl(AggressiveInlining)]
-    static V DivideBySum<V>(V a, V b, V c) where V : struct, IFloat32Bits<V>
+    static V Divide<V>(V a, V sum, V rest) where V : struct, IFloat32Bits<V>
     {
-        var sum = b + c;
-        var rest = b - sum + c;
         var reciprocal = V.One / sum;
         var q = a * reciprocal;
         var residual = V.Fma(-q, rest, V.Fma(-q, sum, a));
@@ -106,7 +112,7 @@ static unsafe class Float32Math
     public static V Softplus<V>(V x) where V : struct, IFloat32Bits<V>
     {
         // q(z) in log(1 + z) = z + z^2 q(z), 0 <= z <= 1. Error 2^-27 of log(1 + z).
-        var z = Exp(-V.Abs(x));
+        var z = ExpUpTo89(-V.Abs(x));
         var q = V.Fma(V.Constant(-0.00367553649), z, V.Constant(0.0218677428));
         q = V.Fma(q, z, V.Constant(-0.0609089024));
         q = V.Fma(q, z, V.Constant(0.110240392));

@@ -5,7 +5,7 @@ namespace NeuralMemory.Simd;
 interface IFloat32Bits<V> : ISimd<V, float>
     where V : struct, IFloat32Bits<V>
 {
-    /// <summary>x, or <paramref name="bound"/> where x is smaller; NaN stays. One instruction, where <see cref="ISimd{V,T}.Max"/> may need three.</summary>
+    /// <summary>x, or <paramref name="bound"/> where x is smaller; NaN stays. One instruction, where <see cref="ISimd{V}.Max"/> may need three.</summary>
     static abstract V AtLeast(V bound, V x);
 
     /// <summary>x, or <paramref name="bound"/> where x is larger; NaN stays.</summary>

@@ -59,7 +59,7 @@ public unsafe class ElementaryFunctionTests<F> where F : struct, IUnary
     static double Exact(double x)
     {
         double result;
-        Float64x1.Store(&result, F.Apply<Float64x1, double>(Float64x1.Load(&x)));
+        Float64x1.Store(&result, F.Apply(Float64x1.Load(&x)));
         return result;
     }
 
@@ -86,7 +86,7 @@ public unsafe class ElementaryFunctionTests<F> where F : struct, IUnary
             for (int i = 0; i < x.Length; i += V.Count)
             {
                 int lanes = Math.Min(V.Count, x.Length - i);
-                V.StorePartial(destination + i, F.Apply<V, float>(V.LoadPartial(source + i, lanes, 0)), lanes);
+                V.StorePartial(destination + i, F.Apply(V.LoadPartial(source + i, lanes, 0)), lanes);
             }
         return y;
     }

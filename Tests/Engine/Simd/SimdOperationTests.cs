@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using NeuralMemory.Simd;
 using NUnit.Framework;
 
@@ -66,7 +67,7 @@ public unsafe class SimdOperationTests<V> where V : struct, ISimd<V, float>
         CheckLanes(V.One, _ => 1);
         CheckLanes(V.Constant(Math.PI), _ => MathF.PI);
         CheckLanes(V.Create(2.5f), _ => 2.5f);
-        Assert.That(V.Count, Is.EqualTo(sizeof(V) / sizeof(float)));
+        Assert.That(V.Count, Is.EqualTo(Unsafe.SizeOf<V>() / sizeof(float)));
     }
 
     [Test]

@@ -77,7 +77,7 @@ public unsafe class SpecialValueTests<V> where V : struct, ISimd<V, float>
     [TestCase(Infinity, NaN)]
     [TestCase(NaN, NaN)]
     [TestCase(3.14159274f, -1f)]
-    [TestCase(float.MaxValue, 0.853020191f)]
+    [TestCase(float.MaxValue, 0.853021026f)]
     public void Cos(float x, float expected) => Check(V.Cos, x, expected);
 
     [Test]
