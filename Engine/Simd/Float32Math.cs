@@ -24,7 +24,7 @@ static unsafe class Float32Math
     const double HalfPi = 1.57079637050628662109375, HalfPiLow = -4.37113883e-8, HalfPiLowest = -1.71512451e-15;
 
     /// <summary>e^x = 2^n e^r with n = round(x / ln 2) and |r| &lt;= ln 2 / 2.</summary>
-    /// <remarks>Below -104 the result rounds to zero, above 89 to infinity; the bounds keep n in the range of <see cref="IFloat32Bits{V}.Scale"/>.</remarks>
+    /// <remarks>Below -104 the result rounds to zero, above 89 to infinity; the bounds keep n within what Scale takes.</remarks>
     [MethodImpl(AggressiveInlining)]
     public static V Exp<V>(V x) where V : struct, IFloat32Bits<V> => ExpUpTo89(V.AtMost(V.Constant(89), x));
 
@@ -59,7 +59,7 @@ static unsafe class Float32Math
         return V.Fma(power, V.Fma(s, r * r, r), V.One - power);
     }
 
-    /// <summary>log x = e log 2 + log m with x = m 2^e and 3/4 &lt;= m &lt; 3/2. The special values come from <see cref="IFloat32Bits{V}.Exponent"/>.</summary>
+    /// <summary>log x = e log 2 + log m with x = m 2^e and 3/4 &lt;= m &lt; 3/2. The special values come with e and m.</summary>
     [MethodImpl(AggressiveInlining)]
     public static V Log<V>(V x) where V : struct, IFloat32Bits<V>
     {

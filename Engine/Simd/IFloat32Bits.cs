@@ -5,7 +5,7 @@ namespace NeuralMemory.Simd;
 interface IFloat32Bits<V> : ISimd<V, float>
     where V : struct, IFloat32Bits<V>
 {
-    /// <summary>x, or <paramref name="bound"/> where x is smaller; NaN stays. One instruction, where <see cref="ISimd{V}.Max"/> may need three.</summary>
+    /// <summary>x, or <paramref name="bound"/> where x is smaller; NaN stays. Cheaper than Max, which must look at both sides.</summary>
     static abstract V AtLeast(V bound, V x);
 
     /// <summary>x, or <paramref name="bound"/> where x is larger; NaN stays.</summary>
@@ -26,10 +26,12 @@ interface IFloat32Bits<V> : ISimd<V, float>
     /// <summary>x 2^n for an integer n, -252 to 254, rounded once: a subnormal result is the nearest one.</summary>
     static abstract V Scale(V x, V n);
 
-    /// <summary>e in x = m 2^e with 3/4 &lt;= m &lt; 3/2, subnormal x included; -infinity for zero, infinity for infinity. Any number where m is NaN.</summary>
+    /// <summary>e in x = m 2^e with 3/4 &lt;= m &lt; 3/2, subnormal x included; -infinity for zero, infinity for infinity.</summary>
+    /// <remarks>Where x is negative or NaN the result has no meaning: the mantissa is NaN.</remarks>
     static abstract V Exponent(V x);
 
-    /// <summary>m in x = m 2^e with 3/4 &lt;= m &lt; 3/2; any finite number in that range, 3/4 &lt;= m &lt; 3/2, for zero and infinity; NaN for NaN and x &lt; 0.</summary>
+    /// <summary>m in x = m 2^e with 3/4 &lt;= m &lt; 3/2; NaN for NaN and x &lt; 0.</summary>
+    /// <remarks>For zero and infinity m is some number in that range: their exponent says all.</remarks>
     static abstract V Mantissa(V x);
 
     /// <summary>Whether a &gt; b in any lane.</summary>

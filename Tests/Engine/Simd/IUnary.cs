@@ -2,7 +2,7 @@ using NeuralMemory.Simd;
 
 namespace NeuralMemory.Tests.Simd;
 
-/// <summary>A function of <see cref="ISimd{V}"/>, so that one test body serves every function at every width; the reference is <see cref="Float64x1"/>.</summary>
+/// <summary>A function of <see cref="ISimd{V}"/>: one test body serves every function at every width, and <see cref="Float64x1"/> judges.</summary>
 public interface IUnary
 {
     static abstract V Apply<V>(V x) where V : struct, ISimd<V>;
