@@ -33,6 +33,9 @@ public readonly record struct NtmWeights(Tensor Read, Tensor? Recurrent, Tensor 
 /// </summary>
 public sealed unsafe class NtmScan : Operation<NtmScan>
 {
+    /// <summary>Keeps the logarithm of equation (9) finite where a shifted weight is zero.</summary>
+    public const double SharpenEpsilon = NtmAddressing.SharpenEpsilon;
+
     NtmSizes sizes;
     Saved saved;
 
