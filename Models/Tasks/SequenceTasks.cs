@@ -6,6 +6,10 @@ public static class SequenceTasks
     static readonly (string Name, Func<SequenceTask> Create)[] all =
     [
         ("copy", () => new CopyTask()),
+        ("repeat-copy", () => new RepeatCopyTask()),
+        ("recall", () => new AssociativeRecallTask()),
+        ("ngrams", () => new DynamicNGramsTask()),
+        ("priority-sort", () => new PrioritySortTask()),
     ];
 
     /// <summary>The names of all tasks, in the paper's order.</summary>
