@@ -8,6 +8,7 @@ public abstract class Operation
 {
     Tensor[] inputs = new Tensor[4], outputs = new Tensor[1];
     int inputCount, outputCount;
+    List<(Tensor Expanded, Tensor Gradient)>? expanded;
 
     internal long Sequence, Mark;
     internal ReadOnlySpan<Tensor> Inputs => inputs.AsSpan(0, inputCount);
@@ -30,8 +31,25 @@ public abstract class Operation
     /// <summary>Whether input i leads to a tensor whose gradient is wanted.</summary>
     protected bool NeedsGradient(int i) => inputs[i].RequiresGradient;
 
-    /// <summary>The gradient of input i, to be added to; zero where nothing has been added yet. For a view it has the view's strides.</summary>
-    protected Tensor InputGradient(int i) => inputs[i].GradientToAccumulate();
+    /// <summary>
+    /// The gradient of input i, to be added to; zero where nothing has been added yet. For a view it has the view's strides. Its elements never overlap:
+    /// the gradient of an expanded view is summed into its base's once <see cref="Backward"/> has run.
+    /// </summary>
+    protected Tensor InputGradient(int i)
+    {
+        Tensor gradient = inputs[i].GradientToAccumulate();
+        if (!Overlaps(gradient)) return gradient;
+        Tensor expanded = Tensor.Zeros(gradient.Shape, gradient.DType);
+        (this.expanded ??= []).Add((expanded, gradient));
+        return expanded;
+    }
+
+    static bool Overlaps(Tensor tensor)
+    {
+        for (int d = 0; d < tensor.Rank; d++)
+            if (tensor.Strides[d] == 0 && tensor.Shape[d] > 1) return true;
+        return false;
+    }
 
     /// <summary>Whether anything depended on result i. At least one result has a gradient whenever <see cref="Backward"/> runs.</summary>
     protected bool HasOutputGradient(int i) => outputs[i].HasGradient;
@@ -61,6 +79,11 @@ public abstract class Operation
         for (int i = 0; i < outputCount; i++) any |= outputs[i].HasGradient;
         if (!any) return;
         Backward();
+        if (expanded is not null)
+        {
+            foreach ((Tensor from, Tensor to) in expanded) Tape.AddTo(to, from);
+            expanded.Clear();
+        }
         if (state.DetectsNonFinite)
             for (int i = 0; i < inputCount; i++)
                 if (NeedsGradient(i) && inputs[i].HasGradient) NonFinite.Check(InputGradient(i), this.Name, $"the gradient of input {i}", Inputs);

@@ -147,8 +147,8 @@ public static class Tape
         }
     }
 
-    /// <summary>target += source; the target has gaps where the root is a view.</summary>
-    static unsafe void AddTo(Tensor target, Tensor source)
+    /// <summary>target += source, of the same shape; the target has gaps where it belongs to a view, and is summed into where that view was expanded.</summary>
+    internal static unsafe void AddTo(Tensor target, Tensor source)
     {
         if (target.DType == DType.Float32) Add(target.Pointer<float>(), source.Pointer<float>(), target.Shape, target.Strides, source.Strides, 0);
         else Add(target.Pointer<double>(), source.Pointer<double>(), target.Shape, target.Strides, source.Strides, 0);

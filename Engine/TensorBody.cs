@@ -34,7 +34,7 @@ sealed class TensorBody
     {
         (Address, Shape, Strides, DType) = (address, shape, strides, type);
         Count = shape.Count;
-        Contiguous = IsContiguous(shape, strides);
+        Contiguous = Count == 0 || IsContiguous(shape, strides);
     }
 
     static bool IsContiguous(Shape shape, Shape strides)

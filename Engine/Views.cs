@@ -72,6 +72,21 @@ public readonly partial struct Tensor
         return View(b.Shape.Without(d), b.Strides.Without(d));
     }
 
+    /// <summary>Dimensions of size 1, and new ones in front, repeated without copying until the shape is <paramref name="shape"/>.</summary>
+    /// <exception cref="ShapeException">A size other than 1 would have to change.</exception>
+    public Tensor Expand(Shape shape)
+    {
+        TensorBody b = Body;
+        Span<int> strides = stackalloc int[shape.Rank];
+        for (int d = 1; d <= Math.Max(shape.Rank, b.Shape.Rank); d++)
+        {
+            if (d > shape.Rank || (d <= b.Shape.Rank && b.Shape[^d] != shape[^d] && b.Shape[^d] != 1))
+                throw new ShapeException("Expand", $"{b.Shape} to {shape}: only dimensions of size 1 and new ones in front can be repeated.");
+            strides[^d] = d <= b.Shape.Rank && b.Shape[^d] == shape[^d] ? b.Strides[^d] : 0;
+        }
+        return View(shape, new(strides));
+    }
+
     /// <summary>
     /// The same elements under another shape, without copying; one size may be -1 and follows from the others. Dimensions that lie in memory one after
     /// the other can be joined and split; use <c>Reshape</c> where a copy is welcome otherwise.

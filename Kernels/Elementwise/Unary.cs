@@ -1,0 +1,91 @@
+using System.Numerics;
+using NeuralMemory.Simd;
+
+namespace NeuralMemory;
+
+/// <summary>A function of one number, and its slope: the formula that every device and width is compiled from. Its fields are its parameters.</summary>
+public interface IUnary
+{
+    /// <summary>The operation's name.</summary>
+    static abstract string Name { get; }
+
+    /// <summary>y = f(x).</summary>
+    V Value<V>(V x) where V : struct, ISimd<V>;
+
+    /// <summary>dy/dx, from x and y, whichever makes it cheaper.</summary>
+    V Slope<V>(V x, V y) where V : struct, ISimd<V>;
+}
+
+/// <summary>y = f(x) for every element.</summary>
+public sealed unsafe class Unary<F> : Operation<Unary<F>> where F : struct, IUnary
+{
+    F function;
+
+    /// <inheritdoc/>
+    public override string Name => F.Name;
+
+    /// <summary>Applies <paramref name="function"/> to every element of <paramref name="x"/>.</summary>
+    public static Tensor Apply(Tensor x, F function = default)
+    {
+        Require.Float(F.Name, x);
+        Tensor y = Tensor.Empty(x.Shape, x.DType);
+        Cpu.For(x.DType, x.Count, Cpu.Grain, new Forward(function, x, y));
+        Record(y, x)?.function = function;
+        return y;
+    }
+
+    readonly struct Forward(F function, Tensor x, Tensor y) : ICpuKernel
+    {
+        readonly StridedLoop loop = new(x.Shape, x.Strides, y.Strides);
+
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            F f = function;
+            int strideX = loop.InnerStride(0);
+            for (int length; start < end; start += length)
+            {
+                length = Math.Min(loop.Locate(start, out long ox, out long oy, out _, out _), end - start);
+                T* px = x.Pointer<T>() + ox, py = y.Pointer<T>() + oy;
+                int i = 0;
+                if (strideX == 1)
+                    for (; i <= length - V.Count; i += V.Count) V.Store(py + i, f.Value(V.Load(px + i)));
+                for (; i < length; i += V.Count)
+                    Lanes.Store(py + i, 1, f.Value(Lanes.Load<V, T>(px + (long)i * strideX, strideX, length - i)), length - i);
+            }
+        }
+    }
+
+    /// <summary>dL/dx += dL/dy f'(x).</summary>
+    protected override void Backward()
+    {
+        Tensor x = Input(0);
+        Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel(function, x, Output(), OutputGradient(), InputGradient(0)));
+    }
+
+    readonly struct BackwardKernel(F function, Tensor x, Tensor y, Tensor dy, Tensor dx) : ICpuKernel
+    {
+        readonly StridedLoop loop = new(x.Shape, x.Strides, y.Strides, dx.Strides);
+
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            F f = function;
+            int strideX = loop.InnerStride(0), strideDx = loop.InnerStride(2);
+            for (int length; start < end; start += length)
+            {
+                length = Math.Min(loop.Locate(start, out long ox, out long oy, out long odx, out _), end - start);
+                T* px = x.Pointer<T>() + ox, py = y.Pointer<T>() + oy, pdy = dy.Pointer<T>() + oy, pdx = dx.Pointer<T>() + odx;
+                int i = 0;
+                if (strideX == 1 && strideDx == 1)
+                    for (; i <= length - V.Count; i += V.Count)
+                        V.Store(pdx + i, V.Fma(V.Load(pdy + i), f.Slope(V.Load(px + i), V.Load(py + i)), V.Load(pdx + i)));
+                for (; i < length; i += V.Count)
+                {
+                    int count = length - i;
+                    V slope = f.Slope(Lanes.Load<V, T>(px + (long)i * strideX, strideX, count), Lanes.Load<V, T>(py + i, 1, count));
+                    V old = Lanes.Load<V, T>(pdx + (long)i * strideDx, strideDx, count);
+                    Lanes.Store(pdx + (long)i * strideDx, strideDx, V.Fma(Lanes.Load<V, T>(pdy + i, 1, count), slope, old), count);
+                }
+            }
+        }
+    }
+}

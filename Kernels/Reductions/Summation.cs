@@ -1,0 +1,163 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using NeuralMemory.Simd;
+
+namespace NeuralMemory;
+
+/// <summary>
+/// Sums over any dimensions, pairwise: runs of 64 are added one after the other, and their sums like a binary counter, so that the error grows with the logarithm
+/// of the number of terms and no value waits in memory.
+/// </summary>
+static unsafe class Summation
+{
+    /// <summary>Terms that are added one after the other before they enter the counter.</summary>
+    const int Run = 64;
+
+    /// <summary>A sum over everything is cut into parts of this many elements, whatever the number of threads, so that its bits are always the same.</summary>
+    const int Part = 32 * 1024;
+
+    /// <summary><paramref name="target"/> += <paramref name="source"/> summed over the dimensions in which the target, aligned at the last dimension, has size 1 or none.</summary>
+    public static void AddInto(Tensor source, Tensor target)
+    {
+        if (source.Count == 0) return;
+        Shape strides = StridedLoop.Expand(target, source.Shape);
+        Span<int> kept = stackalloc int[Shape.MaxRank], summed = stackalloc int[Shape.MaxRank];
+        int keptRank = 0, summedRank = 0, summedCount = 1;
+        for (int d = 0; d < source.Rank; d++)
+        {
+            if (source.Shape[d] == 1) continue;
+            int aligned = d - (source.Rank - target.Rank);
+            if (aligned >= 0 && target.Shape[aligned] != 1) kept[keptRank++] = d;
+            else
+            {
+                summed[summedRank++] = d;
+                summedCount *= source.Shape[d];
+            }
+        }
+        Shape Pick(Shape from, Span<int> dimensions)
+        {
+            Span<int> picked = stackalloc int[Shape.MaxRank];
+            for (int i = 0; i < dimensions.Length; i++) picked[i] = from[dimensions[i]];
+            return new(picked[..dimensions.Length]);
+        }
+        StridedLoop terms = new(Pick(source.Shape, summed[..summedRank]), Pick(source.Strides, summed[..summedRank]));
+        StridedLoop results = new(Pick(source.Shape, kept[..keptRank]), Pick(source.Strides, kept[..keptRank]), Pick(strides, kept[..keptRank]));
+
+        if (results.Count == 1 && terms.Count > Part)
+        {
+            int parts = (terms.Count + Part - 1) / Part;
+            Tensor partial = Tensor.Zeros([parts], source.DType);
+            Cpu.For(source.DType, parts, 1, new Parts(source, terms, partial));
+            AddInto(partial, target);
+        }
+        else if (results.Count > 1 && results.InnerStride(0) == 1 && !(terms.InnerStride(0) == 1 && terms.Count > 1))
+            Cpu.For(source.DType, results.Count, Math.Max(64, Cpu.Rows(summedCount)), new Columns(source, target, terms, results));
+        else
+            Cpu.For(source.DType, results.Count, Cpu.Rows(summedCount), new Rows(source, target, terms, results));
+    }
+
+    /// <summary>One sum after the other, each along its terms.</summary>
+    readonly struct Rows(Tensor source, Tensor target, StridedLoop terms, StridedLoop results) : ICpuKernel
+    {
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            for (int i = start; i < end; i++)
+            {
+                results.Locate(i, out long from, out long to, out _, out _);
+                target.Pointer<T>()[to] += Terms<V, T>(source.Pointer<T>() + from, terms, 0, terms.Count);
+            }
+        }
+    }
+
+    /// <summary>Neighbouring sums side by side in the lanes of one vector: for terms that lie a row apart.</summary>
+    readonly struct Columns(Tensor source, Tensor target, StridedLoop terms, StridedLoop results) : ICpuKernel
+    {
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int stride = results.InnerStride(1);
+            for (int length; start < end; start += length)
+            {
+                length = Math.Min(Math.Min(results.Locate(start, out long from, out long to, out _, out _), end - start), V.Count);
+                T* p = source.Pointer<T>() + from, sum = target.Pointer<T>() + to;
+                Counter<V> counter = default;
+                for (int i = 0; i < terms.Count;)
+                {
+                    V run = V.Zero;
+                    for (int limit = Math.Min(i + Summation.Run, terms.Count), n; i < limit; i += n)
+                    {
+                        n = Math.Min(terms.Locate(i, out long o, out _, out _, out _), limit - i);
+                        for (int j = 0; j < n; j++) run += Lanes.Load<V, T>(p + o + (long)j * terms.InnerStride(0), 1, length);
+                    }
+                    counter.Add(run);
+                }
+                Lanes.Store(sum, stride, Lanes.Load<V, T>(sum, stride, length) + counter.Total, length);
+            }
+        }
+    }
+
+    /// <summary>The parts of one large sum.</summary>
+    readonly struct Parts(Tensor source, StridedLoop terms, Tensor partial) : ICpuKernel
+    {
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            for (int i = start; i < end; i++)
+                partial.Pointer<T>()[i] = Terms<V, T>(source.Pointer<T>(), terms, i * Part, Math.Min(Part, terms.Count - i * Part));
+        }
+    }
+
+    /// <summary>The sum of <paramref name="count"/> terms from number <paramref name="first"/> on.</summary>
+    static T Terms<V, T>(T* p, in StridedLoop terms, int first, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        int stride = terms.InnerStride(0);
+        if (terms.Inner == terms.Count && count <= Run * V.Count)            // one run: the counter would hold nothing else
+        {
+            V sum = V.Zero;
+            for (int j = first; j < first + count; j += V.Count) sum += Lanes.Load<V, T>(p + (long)j * stride, stride, first + count - j);
+            return V.Sum(sum);
+        }
+        Counter<V> counter = default;
+        for (int i = first, n; i < first + count; i += n)
+        {
+            n = Math.Min(terms.Locate(i, out long o, out _, out _, out _), first + count - i);
+            for (int j = 0; j < n;)
+            {
+                V run = V.Zero;
+                for (int limit = Math.Min(j + Run * V.Count, n); j < limit; j += V.Count)
+                    run += Lanes.Load<V, T>(p + o + (long)j * stride, stride, limit - j);
+                counter.Add(run);
+            }
+        }
+        return V.Sum(counter.Total);
+    }
+
+    /// <summary>Partial sums of 1, 2, 4, ... runs, as the digits of a binary counter: the sum of equals is added to equals.</summary>
+    struct Counter<V> where V : struct, ISimd<V>
+    {
+        [InlineArray(32)]
+        struct Levels
+        {
+            V first;
+        }
+
+        Levels levels;
+        int runs;
+
+        public void Add(V run)
+        {
+            int level = 0;
+            for (int carry = runs++; (carry & 1) != 0; carry >>= 1) run = levels[level++] + run;
+            levels[level] = run;
+        }
+
+        public readonly V Total
+        {
+            get
+            {
+                V total = V.Zero;
+                for (int level = 0; runs >> level != 0; level++)
+                    if ((runs >> level & 1) != 0) total = levels[level] + total;
+                return total;
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+namespace NeuralMemory.Tests.Kernels.Cases;
+
+public class ElementwiseCases : ICaseSource
+{
+    public IEnumerable<OperationCase> Cases =>
+    [
+        .. Unary("Tanh", x => x.Tanh()),
+        .. Unary("AddConstant", x => 2 + (x + 3)),
+        .. Unary("Contiguous", x => x.Transpose(0, -1).Contiguous().Reshape([-1])),
+        .. Unary("Expand", x => x.Unsqueeze(1).Expand(x.Shape.Insert(1, 3).Insert(0, 2)).Tanh()),
+        .. Binary("Add", (a, b) => a + b),
+    ];
+
+    /// <summary>The sizes that find tails and views: one element, odd ones, a matrix and its transpose, a slice with gaps, nothing at all.</summary>
+    internal static IEnumerable<OperationCase> Unary(string name, Func<Tensor, Tensor> function, double low = -2, double high = 2) =>
+    [
+        new($"{name} [1]", x => function(x[0]), r => [r.Uniform([1], low, high)]),
+        new($"{name} [63]", x => function(x[0]), r => [r.Uniform([63], low, high)]),
+        new($"{name} [7, 100]", x => function(x[0]), r => [r.Uniform([7, 100], low, high)]),
+        new($"{name} transposed", x => function(x[0].T), r => [r.Uniform([5, 33], low, high)]),
+        new($"{name} sliced", x => function(x[0].Slice(-1, 1, 20, 3).Slice(0, 1, 4)), r => [r.Uniform([5, 21], low, high)]),
+        new($"{name} empty", x => function(x[0]), r => [r.Uniform([0, 3], low, high)]),
+        new($"{name} large", x => function(x[0]), r => [r.Uniform([3, 20011], low, high)]),
+    ];
+
+    internal static IEnumerable<OperationCase> Binary(string name, Func<Tensor, Tensor, Tensor> function, double low = -2, double high = 2) =>
+    [
+        new($"{name} [63]", x => function(x[0], x[1]), r => [r.Uniform([63], low, high), r.Uniform([63], low, high)]),
+        new($"{name} row", x => function(x[0], x[1]), r => [r.Uniform([7, 33], low, high), r.Uniform([33], low, high)]),
+        new($"{name} column", x => function(x[0], x[1]), r => [r.Uniform([7, 1], low, high), r.Uniform([7, 33], low, high)]),
+        new($"{name} both", x => function(x[0], x[1]), r => [r.Uniform([4, 1, 5], low, high), r.Uniform([3, 1], low, high)]),
+        new($"{name} scalar", x => function(x[0], x[1]), r => [r.Uniform([], low, high), r.Uniform([3, 100], low, high)]),
+        new($"{name} transposed", x => function(x[0].T, x[1]), r => [r.Uniform([9, 17], low, high), r.Uniform([17, 9], low, high)]),
+        new($"{name} with itself", x => function(x[0], x[0]), r => [r.Uniform([19], low, high)]),
+        new($"{name} large", x => function(x[0], x[1]), r => [r.Uniform([700, 65], low, high), r.Uniform([65], low, high)]),
+    ];
+}
