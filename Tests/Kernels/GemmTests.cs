@@ -1,8 +1,7 @@
 using System.Numerics;
 using NeuralMemory.Simd;
-using NUnit.Framework;
 
-namespace NeuralMemory.Tests;
+namespace NeuralMemory.Tests.Kernels;
 
 [TestFixture]
 public sealed unsafe class GemmTests
@@ -80,7 +79,7 @@ public sealed unsafe class GemmTests
         Stored<T> a = new(m, k, variant % 3, random), b = new(k, n, variant / 3 % 3, random), c = new(m, n, variant / 9 % 3, random), bias = new(1, n, 0, random);
         T[] before = [.. c.Values];
         fixed (T* pa = a.Values, pb = b.Values, pc = c.Values, pbias = bias.Values)
-            Gemm.Multiply<V, T>(a.At(pa), b.At(pb), c.At(pc), accumulate, biased ? pbias : null);
+            Gemm.Multiply<V, T>(a.At(pa), b.At(pb), c.At(pc), accumulate, biased ? bias.At(pbias).Address : null);
 
         double[] columnOfB = new double[k];
         for (int j = 0; j < n; j++)

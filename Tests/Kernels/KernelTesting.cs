@@ -1,6 +1,4 @@
-using NUnit.Framework;
-
-namespace NeuralMemory.Tests;
+namespace NeuralMemory.Tests.Kernels;
 
 /// <summary>What the tests of several kernels share.</summary>
 static class KernelTesting
@@ -95,10 +93,17 @@ static class KernelTesting
     {
         foreach (Tensor input in inputs) input.RequireGradient();
         for (int i = 0; i < 50; i++) Step();
-        long managed = GC.GetTotalAllocatedBytes(true), native = Storage.TotalBytes;
-        for (int i = 0; i < 20; i++) Step();
-        Assert.That(GC.GetTotalAllocatedBytes(true) - managed, Is.Zero, "managed bytes");
-        Assert.That(Storage.TotalBytes - native, Is.LessThanOrEqualTo(0), "native bytes");
+
+        // The runner's own threads allocate now and then: the quietest of several rounds counts.
+        long managed = long.MaxValue, native = Storage.TotalBytes;
+        for (int round = 0; round < 8 && managed > 0; round++)
+        {
+            long before = GC.GetTotalAllocatedBytes(true);
+            for (int i = 0; i < 10; i++) Step();
+            managed = Math.Min(managed, GC.GetTotalAllocatedBytes(true) - before);
+        }
+        Assert.That(managed, Is.Zero, "managed bytes");
+        Assert.That(Storage.TotalBytes, Is.LessThanOrEqualTo(native), "native bytes");
 
         void Step()
         {

@@ -1,6 +1,4 @@
-using NUnit.Framework;
-
-namespace NeuralMemory.Tests;
+namespace NeuralMemory.Tests.Kernels;
 
 [TestFixture]
 public sealed class MatMulTests
