@@ -9,6 +9,9 @@ public interface IBinary
     /// <summary>The operation's name.</summary>
     static abstract string Name { get; }
 
+    /// <summary>Whether the slopes are the same everywhere, whatever a and b are: then the backward pass reads neither.</summary>
+    static virtual bool HasConstantSlopes => false;
+
     /// <summary>y = f(a, b).</summary>
     V Value<V>(V a, V b) where V : struct, ISimd<V>;
 

@@ -9,6 +9,23 @@ public class ElementwiseCases : ICaseSource
         .. Unary("Contiguous", x => x.Transpose(0, -1).Contiguous().Reshape([-1])),
         .. Unary("Expand", x => x.Unsqueeze(1).Expand(x.Shape.Insert(1, 3).Insert(0, 2)).Tanh()),
         .. Binary("Add", (a, b) => a + b),
+        .. Unary("Neg", x => -x),
+        .. Unary("SubConstant", x => 2 - (x - 3)),
+        .. Binary("Sub", (a, b) => a - b),
+        .. Unary("MulConstant", x => 2 * (x * 3)),
+        .. Binary("Mul", (a, b) => a * b),
+        .. Unary("DivByConstant", x => x / 3),
+        .. Unary("DivConstant", x => 3 / x, 0.5),
+        .. Binary("Div", (a, b) => a / b, 0.5),
+        .. Unary("Exp", x => x.Exp()),
+        .. Unary("Log", x => x.Log(), 0.1, 3),
+        .. Unary("Sqrt", x => x.Sqrt(), 0.1, 3),
+        .. Unary("Sigmoid", x => x.Sigmoid(), -6, 6),
+        .. Unary("Softplus", x => x.Softplus(), -6, 6),
+        .. Unary("Relu", x => x.Relu()),
+        .. Unary("PowConstant", x => x.Pow(2.5), 0.1, 3),
+        .. Unary("PowConstant 0", x => x.Pow(0)),
+        .. Binary("Pow", (a, b) => a.Pow(b), 0.1),
     ];
 
     /// <summary>The sizes that find tails and views: one element, odd ones, a matrix and its transpose, a slice with gaps, nothing at all.</summary>
