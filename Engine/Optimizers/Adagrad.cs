@@ -31,9 +31,9 @@ public sealed unsafe class Adagrad : Optimizer
         double initialSquareSum = 0, double epsilon = 1e-10)
         : base(parameters, learningRate, weightDecay)
     {
-        this.learningRateDecay = Require.NotNegative(learningRateDecay);
-        this.epsilon = Require.NotNegative(epsilon);
-        squareSum = State("square_sum", Require.NotNegative(initialSquareSum));
+        this.learningRateDecay = Hyperparameter.NotNegative(learningRateDecay);
+        this.epsilon = Hyperparameter.NotNegative(epsilon);
+        squareSum = State("square_sum", Hyperparameter.NotNegative(initialSquareSum));
     }
 
     /// <inheritdoc/>

@@ -41,9 +41,9 @@ public unsafe class Adam : Optimizer
         bool decoupled)
         : base(parameters, learningRate, weightDecay)
     {
-        this.beta1 = Require.BelowOne(beta1);
-        this.beta2 = Require.BelowOne(beta2);
-        this.epsilon = Require.NotNegative(epsilon);
+        this.beta1 = Hyperparameter.BelowOne(beta1);
+        this.beta2 = Hyperparameter.BelowOne(beta2);
+        this.epsilon = Hyperparameter.NotNegative(epsilon);
         this.decoupled = decoupled;
         average = State("average");
         squareAverage = State("square_average");

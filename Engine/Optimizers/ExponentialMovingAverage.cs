@@ -25,7 +25,7 @@ public sealed unsafe class ExponentialMovingAverage
     public ExponentialMovingAverage(IReadOnlyList<Tensor> parameters, double decay = 0.999)
     {
         this.parameters = Leaves.Check(parameters);
-        this.decay = Require.BelowOne(decay);
+        this.decay = Hyperparameter.BelowOne(decay);
         averages = [.. this.parameters.Select(p => p.Keep())];
     }
 

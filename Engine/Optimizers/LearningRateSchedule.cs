@@ -34,7 +34,7 @@ public abstract record LearningRateSchedule
 public sealed record ConstantSchedule(double Value) : LearningRateSchedule
 {
     /// <summary>The learning rate.</summary>
-    public double Value { get; } = Require.NotNegative(Value);
+    public double Value { get; } = Hyperparameter.NotNegative(Value);
 
     /// <inheritdoc/>
     protected override double Rate(long t) => Value;
@@ -66,13 +66,13 @@ public sealed record WarmUpSchedule(long Steps, LearningRateSchedule Next) : Lea
 public sealed record CosineSchedule(double Initial, long Steps, double Final = 0) : LearningRateSchedule
 {
     /// <summary>The rate at first.</summary>
-    public double Initial { get; } = Require.NotNegative(Initial);
+    public double Initial { get; } = Hyperparameter.NotNegative(Initial);
 
     /// <summary>n: how many steps the fall lasts.</summary>
     public long Steps { get; } = AtLeast(1, Steps, nameof(Steps));
 
     /// <summary>The rate from step n on.</summary>
-    public double Final { get; } = Require.NotNegative(Final);
+    public double Final { get; } = Hyperparameter.NotNegative(Final);
 
     /// <inheritdoc/>
     protected override double Rate(long t) => Cosine.From(Initial, Final, Math.Min(t, Steps) / (double)Steps);
@@ -85,13 +85,13 @@ public sealed record CosineSchedule(double Initial, long Steps, double Final = 0
 public sealed record StepSchedule(double Initial, long Interval, double Factor = 0.1) : LearningRateSchedule
 {
     /// <summary>The rate at first.</summary>
-    public double Initial { get; } = Require.NotNegative(Initial);
+    public double Initial { get; } = Hyperparameter.NotNegative(Initial);
 
     /// <summary>n: the number of steps between falls.</summary>
     public long Interval { get; } = AtLeast(1, Interval, nameof(Interval));
 
     /// <summary>gamma: what is left of the rate after a fall.</summary>
-    public double Factor { get; } = Require.NotNegative(Factor);
+    public double Factor { get; } = Hyperparameter.NotNegative(Factor);
 
     /// <inheritdoc/>
     protected override double Rate(long t) => Initial * Math.Pow(Factor, t / Interval);
@@ -103,10 +103,10 @@ public sealed record StepSchedule(double Initial, long Interval, double Factor =
 public sealed record ExponentialSchedule(double Initial, double Factor) : LearningRateSchedule
 {
     /// <summary>The rate at first.</summary>
-    public double Initial { get; } = Require.NotNegative(Initial);
+    public double Initial { get; } = Hyperparameter.NotNegative(Initial);
 
     /// <summary>gamma: what is left of the rate after a step.</summary>
-    public double Factor { get; } = Require.NotNegative(Factor);
+    public double Factor { get; } = Hyperparameter.NotNegative(Factor);
 
     /// <inheritdoc/>
     protected override double Rate(long t) => Initial * Math.Pow(Factor, t);
@@ -128,7 +128,7 @@ public sealed record InverseSquareRootSchedule(int Width, long WarmUpSteps = 400
     public long WarmUpSteps { get; } = AtLeast(1, WarmUpSteps, nameof(WarmUpSteps));
 
     /// <summary>A factor; 1 in the paper.</summary>
-    public double Scale { get; } = Require.NotNegative(Scale);
+    public double Scale { get; } = Hyperparameter.NotNegative(Scale);
 
     /// <inheritdoc/>
     protected override double Rate(long t) => Scale / Math.Sqrt(Width) * Math.Min(1 / Math.Sqrt(t + 1.0), (t + 1.0) / (WarmUpSteps * Math.Sqrt(WarmUpSteps)));
@@ -152,19 +152,19 @@ public sealed record OneCycleSchedule(double Maximum, long Steps, double RisingS
     : LearningRateSchedule
 {
     /// <summary>max: the highest rate.</summary>
-    public double Maximum { get; } = Require.NotNegative(Maximum);
+    public double Maximum { get; } = Hyperparameter.NotNegative(Maximum);
 
     /// <summary>n: how many steps the cycle lasts.</summary>
     public long Steps { get; } = AtLeast(2, Steps, nameof(Steps));
 
     /// <summary>p: the share of the steps in which the rate rises; in [0, 1).</summary>
-    public double RisingShare { get; } = Require.BelowOne(RisingShare);
+    public double RisingShare { get; } = Hyperparameter.BelowOne(RisingShare);
 
     /// <summary>a: the rate begins at max / a.</summary>
-    public double InitialDivisor { get; } = Require.Positive(InitialDivisor);
+    public double InitialDivisor { get; } = Hyperparameter.Positive(InitialDivisor);
 
     /// <summary>b: the rate ends at max / (a b).</summary>
-    public double FinalDivisor { get; } = Require.Positive(FinalDivisor);
+    public double FinalDivisor { get; } = Hyperparameter.Positive(FinalDivisor);
 
     /// <inheritdoc/>
     protected override double Rate(long t)

@@ -31,8 +31,8 @@ public sealed unsafe class Lion : Optimizer
     public Lion(IReadOnlyList<Tensor> parameters, double learningRate = 1e-4, double beta1 = 0.9, double beta2 = 0.99, double weightDecay = 0)
         : base(parameters, learningRate, weightDecay)
     {
-        this.beta1 = Require.BelowOne(beta1);
-        this.beta2 = Require.BelowOne(beta2);
+        this.beta1 = Hyperparameter.BelowOne(beta1);
+        this.beta2 = Hyperparameter.BelowOne(beta2);
         average = State("average");
     }
 

@@ -30,8 +30,8 @@ public abstract unsafe class Optimizer
     protected Optimizer(IReadOnlyList<Tensor> parameters, double learningRate, double weightDecay)
     {
         this.parameters = Leaves.Check(parameters);
-        LearningRate = Require.NotNegative(learningRate);
-        ParameterGroup group = new(1, Require.NotNegative(weightDecay));
+        LearningRate = Hyperparameter.NotNegative(learningRate);
+        ParameterGroup group = new(1, Hyperparameter.NotNegative(weightDecay));
         types = [.. this.parameters.Select(p => p.DType)];
         groups = [.. this.parameters.Select(_ => group)];
         updates = Tensor.Persistent([this.parameters.Length], DType.Int32);
@@ -42,7 +42,7 @@ public abstract unsafe class Optimizer
 
     /// <summary>The step size. A schedule sets it before each step.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Negative or not finite.</exception>
-    public double LearningRate { get; set => field = Require.NotNegative(value, nameof(LearningRate)); }
+    public double LearningRate { get; set => field = Hyperparameter.NotNegative(value, nameof(LearningRate)); }
 
     /// <summary>How many times <see cref="Step"/> has run. Set it when a run is resumed.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Negative.</exception>

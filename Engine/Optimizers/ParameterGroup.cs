@@ -10,9 +10,9 @@ public sealed class ParameterGroup
     /// optimiser's rate, moves all groups in proportion.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">Negative or not finite.</exception>
-    public double LearningRateScale { get; set => field = Require.NotNegative(value, nameof(LearningRateScale)); }
+    public double LearningRateScale { get; set => field = Hyperparameter.NotNegative(value, nameof(LearningRateScale)); }
 
     /// <summary>The weight decay lambda of this group: at first, that of the group its parameters came from.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Negative or not finite.</exception>
-    public double WeightDecay { get; set => field = Require.NotNegative(value, nameof(WeightDecay)); }
+    public double WeightDecay { get; set => field = Hyperparameter.NotNegative(value, nameof(WeightDecay)); }
 }

@@ -39,9 +39,9 @@ public sealed unsafe class RmsProp : Optimizer
         double momentum = 0, bool centered = false)
         : base(parameters, learningRate, weightDecay)
     {
-        this.alpha = Require.BelowOne(alpha);
-        this.epsilon = Require.NotNegative(epsilon);
-        this.momentum = Require.NotNegative(momentum);
+        this.alpha = Hyperparameter.BelowOne(alpha);
+        this.epsilon = Hyperparameter.NotNegative(epsilon);
+        this.momentum = Hyperparameter.NotNegative(momentum);
         squareAverage = State("square_average");
         average = centered ? State("average") : null;
         momentumBuffer = momentum > 0 ? State("momentum_buffer") : null;

@@ -32,7 +32,7 @@ public sealed unsafe class Sgd : Optimizer
         bool nesterov = false)
         : base(parameters, learningRate, weightDecay)
     {
-        this.momentum = Require.NotNegative(momentum);
+        this.momentum = Hyperparameter.NotNegative(momentum);
         this.dampening = double.IsFinite(dampening) ? dampening : throw new ArgumentOutOfRangeException(nameof(dampening), dampening, "A finite number was expected.");
         if (nesterov && momentum == 0) throw new ArgumentOutOfRangeException(nameof(momentum), momentum, "Nesterov's method needs momentum.");
         if (nesterov && dampening != 0) throw new ArgumentOutOfRangeException(nameof(dampening), dampening, "Nesterov's method has no dampening.");

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace NeuralMemory.Optimizers;
 
 /// <summary>Ranges of hyper-parameters. Every comparison is written so that NaN fails it.</summary>
-static class Require
+static class Hyperparameter
 {
     public static double NotNegative(double value, [CallerArgumentExpression(nameof(value))] string? name = null) =>
         value >= 0 && double.IsFinite(value) ? value : throw new ArgumentOutOfRangeException(name, value, "A finite number not below 0 was expected.");

@@ -1,0 +1,59 @@
+using System.Numerics;
+using NeuralMemory.Simd;
+
+namespace NeuralMemory;
+
+/// <summary>Moves elements between tensors of one shape, each with strides of its own: what the operations that change shapes are made of.</summary>
+static unsafe class Transfer
+{
+    /// <summary><paramref name="target"/> = <paramref name="source"/>, for every element type.</summary>
+    public static void Copy(Tensor source, Tensor target)
+    {
+        if (target.DType == DType.Float64) ThreadTeam.For(target.Count, Cpu.Grain, new CopyBody<double>(source, target));
+        else if (target.DType == DType.Float32) ThreadTeam.For(target.Count, Cpu.Grain, new CopyBody<float>(source, target));
+        else ThreadTeam.For(target.Count, Cpu.Grain, new CopyBody<int>(source, target));
+    }
+
+    readonly struct CopyBody<T>(Tensor source, Tensor target) : IParallelBody where T : unmanaged
+    {
+        readonly StridedLoop loop = new(target.Shape, source.Strides, target.Strides);
+
+        public void Run(int start, int end)
+        {
+            int strideFrom = loop.InnerStride(0), strideTo = loop.InnerStride(1);
+            for (int length; start < end; start += length)
+            {
+                length = Math.Min(loop.Locate(start, out long os, out long ot, out _, out _), end - start);
+                T* from = source.Pointer<T>() + os, to = target.Pointer<T>() + ot;
+                if (strideFrom == 1 && strideTo == 1) new ReadOnlySpan<T>(from, length).CopyTo(new Span<T>(to, length));
+                else for (int i = 0; i < length; i++) to[(long)i * strideTo] = from[(long)i * strideFrom];
+            }
+        }
+    }
+
+    /// <summary><paramref name="target"/> += <paramref name="scale"/> * <paramref name="source"/>; the source may be expanded.</summary>
+    public static void Add(Tensor source, Tensor target, double scale = 1) =>
+        Cpu.For(target.DType, target.Count, Cpu.Grain, new AddKernel(source, target, scale));
+
+    readonly struct AddKernel(Tensor source, Tensor target, double scale) : ICpuKernel
+    {
+        readonly StridedLoop loop = new(target.Shape, source.Strides, target.Strides);
+
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            V factor = V.Constant(scale);
+            int strideFrom = loop.InnerStride(0), strideTo = loop.InnerStride(1);
+            for (int length; start < end; start += length)
+            {
+                length = Math.Min(loop.Locate(start, out long os, out long ot, out _, out _), end - start);
+                T* from = source.Pointer<T>() + os, to = target.Pointer<T>() + ot;
+                for (int i = 0; i < length; i += V.Count)
+                {
+                    V old = Lanes.Load<V, T>(to + (long)i * strideTo, strideTo, length - i);
+                    V added = Lanes.Load<V, T>(from + (long)i * strideFrom, strideFrom, length - i);
+                    Lanes.Store(to + (long)i * strideTo, strideTo, V.Fma(factor, added, old), length - i);
+                }
+            }
+        }
+    }
+}

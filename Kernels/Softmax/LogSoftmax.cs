@@ -1,0 +1,81 @@
+using System.Numerics;
+using NeuralMemory.Simd;
+
+namespace NeuralMemory;
+
+/// <summary>
+/// y_i = x_i - m - log sum_j e^(x_j - m) with m = max x, along a dimension. With dL/dy = g, dL/dx_i = g_i - e^y_i sum_j g_j.
+/// </summary>
+/// <remarks>Where all of a fibre is -infinity, so is every y, and the gradient passes through unchanged.</remarks>
+public sealed unsafe class LogSoftmax : Operation<LogSoftmax>
+{
+    int dimension;
+
+    /// <summary>Normalises <paramref name="x"/> along <paramref name="dimension"/>.</summary>
+    public static Tensor Apply(Tensor x, int dimension)
+    {
+        Require.Float("LogSoftmax", x);
+        int d = x.Shape.Dimension(dimension, "LogSoftmax");
+        Tensor y = Tensor.Empty(x.Shape, x.DType);
+        Fibres fibres = new(x.Shape, d, x.Strides, y.Strides);
+        Cpu.For(x.DType, fibres.Count, fibres.Grain(8), new Forward(fibres, x, y));
+        Record(y, x)?.dimension = d;
+        return y;
+    }
+
+    readonly struct Forward(Fibres fibres, Tensor x, Tensor y) : ICpuKernel
+    {
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int n = fibres.Length, step = fibres.Step<V>();
+            for (int taken; start < end; start += taken)
+            {
+                taken = fibres.Take<V>(start, end, out long ox, out long oy, out _, out _);
+                Fibre<V, T> xs = fibres.At<V, T>(0, x.Pointer<T>() + ox, taken), ys = fibres.At<V, T>(1, y.Pointer<T>() + oy, taken);
+                V m = Softmax.Maximum(fibres, xs), s = Softmax.SumOfPowers(fibres, xs, m);
+                V log = V.IfEqual(s, V.Zero, V.Zero, V.Log(s));
+                for (int j = 0; j < n; j += step) ys.Store(j, xs.Load(j) - m - log);
+            }
+        }
+    }
+
+    /// <summary>dL/dx_i += dL/dy_i - e^y_i sum_j dL/dy_j.</summary>
+    protected override void Backward()
+    {
+        Tensor y = Output(), dx = InputGradient(0);
+        Fibres fibres = new(y.Shape, dimension, y.Strides, dx.Strides);
+        Cpu.For(y.DType, fibres.Count, fibres.Grain(8), new BackwardKernel(fibres, y, OutputGradient(), dx));
+    }
+
+    readonly struct BackwardKernel(Fibres fibres, Tensor y, Tensor dy, Tensor dx) : ICpuKernel
+    {
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int n = fibres.Length, step = fibres.Step<V>();
+            for (int taken; start < end; start += taken)
+            {
+                taken = fibres.Take<V>(start, end, out long oy, out long ox, out _, out _);
+                Fibre<V, T> ys = fibres.At<V, T>(0, y.Pointer<T>() + oy, taken), dys = fibres.At<V, T>(0, dy.Pointer<T>() + oy, taken);
+                Fibre<V, T> dxs = fibres.At<V, T>(1, dx.Pointer<T>() + ox, taken);
+                V sum = V.Zero;
+                for (int j = 0; j < n; j += step) sum += dys.Load(j);
+                sum = fibres.Sum<V, T>(sum);
+                for (int j = 0; j < n; j += step) dxs.Store(j, dxs.Load(j) + (dys.Load(j) - V.Exp(ys.Load(j)) * sum));
+            }
+        }
+    }
+}
+
+/// <summary>Adds the logarithm of the softmax to <see cref="Tensor"/>.</summary>
+public static class LogSoftmaxOperation
+{
+    extension(Tensor x)
+    {
+        /// <summary>
+        /// log(e^x_i / sum_j e^x_j) along <paramref name="dimension"/>, without the loss of digits that the softmax's logarithm has. Safe for numbers of any
+        /// size; -infinity counts for nothing, and where there is nothing else, all are -infinity.
+        /// </summary>
+        /// <exception cref="ShapeException">There is no such dimension; the elements are integers.</exception>
+        public Tensor LogSoftmax(int dimension = -1) => NeuralMemory.LogSoftmax.Apply(x, dimension);
+    }
+}
