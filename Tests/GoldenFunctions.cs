@@ -35,9 +35,27 @@ static class GoldenFunctions
         ["tanh"] = g => g.Input(0).Tanh(),
         ["where"] = g => Tensor.Where(g.Input(0) > 0, g.Input(0), g.Input(1)),
 
+        // Products of matrices
+        ["linear"] = g => g.Input(0).Linear(g.Parameter("weight"), g.Parameter("bias")),
+        ["matmul_2d"] = g => g.Input(0).MatMul(g.Input(1)),
+        ["matmul_batched"] = g => g.Input(0).MatMul(g.Input(1)),
+        ["matmul_broadcast"] = g => g.Input(0).MatMul(g.Input(1)),
+        ["matmul_transposed"] = g => g.Input(0).MatMul(g.Input(1).T),
+
+        // Reductions
+        ["log_softmax"] = g => g.Input(0).LogSoftmax(),
+        ["mean_all"] = g => g.Input(0).Mean(),
+        ["mean_dim_keep"] = g => g.Input(0).Mean([-1], keepDimensions: true),
+        ["softmax_dim1"] = g => g.Input(0).Softmax(g.Integer("dim")),
+        ["softmax_dimm1"] = g => g.Input(0).Softmax(g.Integer("dim")),
+        ["softmax_extreme"] = g => g.Input(0).Softmax(),
+        ["sum_dim"] = g => g.Input(0).Sum(1),
+
         // Shapes
+        ["concat"] = g => Tensor.Concat(1, g.Input(0), g.Input(1)),
         ["permute_reshape"] = g => g.Input(0).Permute(2, 0, 1).Reshape([12, 21]),
         ["slice"] = g => g.Input(0).Slice(1, 1, 4).Slice(2, 0, 12, 2),
+        ["stack"] = g => Tensor.Stack(1, g.Input(0), g.Input(1)),
     };
 
     public static readonly Dictionary<string, Func<GoldenCase, IReadOnlyList<Tensor>, Optimizer>> Optimizers = new()
