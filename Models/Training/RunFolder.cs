@@ -40,17 +40,23 @@ public sealed class RunFolder(string path)
         if (Files.FirstOrDefault(File.Exists) is { } there)
             throw new CheckpointException($"{Path}: there is a run in this folder already ({System.IO.Path.GetFileName(there)}). Resume it, or choose another folder.");
         Try(Path, "this folder cannot be made", () => Directory.CreateDirectory(Path));
+        DeleteLeftovers();
     }
 
     /// <summary>Brings the folder to the state in which the checkpoint was written.</summary>
     internal void Continue(long loggedSequences)
     {
-        // What a killed process was about to write; nobody reads it.
-        foreach (string file in Files)
-            foreach (string left in Directory.EnumerateFiles(Path, $"{System.IO.Path.GetFileName(file)}.*.tmp"))
-                Try(left, "cannot be deleted", () => File.Delete(left));
+        DeleteLeftovers();
         (byte[] bytes, int kept, _) = ReadMetrics(loggedSequences);
         if (kept < bytes.Length) AtomicFile.Write(MetricsPath, stream => stream.Write(bytes.AsSpan(0, kept)));
+    }
+
+    /// <summary>Deletes what a killed process was about to write (<see cref="AtomicFile"/>), and nobody reads.</summary>
+    void DeleteLeftovers()
+    {
+        foreach (string file in Files)
+            Try(Path, $"what was left of {System.IO.Path.GetFileName(file)} cannot be deleted",
+                () => Array.ForEach(Directory.GetFiles(Path, $"{System.IO.Path.GetFileName(file)}.*.tmp"), File.Delete));
     }
 
     /// <summary>Writes <c>config.json</c>, where it is not the same already.</summary>

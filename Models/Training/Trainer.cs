@@ -81,7 +81,8 @@ public sealed class Trainer
     /// <summary>Ends training after the current update, with a checkpoint. To be called by a handler of an event, or by any thread.</summary>
     public void Stop() => stopRequested = true;
 
-    /// <summary>Reads the folder's checkpoint, from which <see cref="Run"/> then goes on, bit for bit where options and number of threads allow. Nothing is written yet.</summary>
+    /// <summary>Reads the folder's checkpoint, from which <see cref="Run"/> then goes on, bit for bit if the options are the same. Nothing is written yet.</summary>
+    /// <remarks>The checkpoint's seed and learning rate replace those of options and optimiser.</remarks>
     /// <exception cref="CheckpointException">There is none, or it does not fit model, optimiser and options. Nothing has changed.</exception>
     /// <exception cref="InvalidOperationException">The options name no folder, or training has begun.</exception>
     public void Resume()
@@ -123,7 +124,7 @@ public sealed class Trainer
     }
 
     StopReason? Reason(CancellationToken cancellationToken) =>
-        State.StoppedEarly ? StopReason.StoppedEarly :
+        State.StoppedEarly && options.EarlyStopping is not null ? StopReason.StoppedEarly :
         State.Sequences >= options.Sequences ? StopReason.Completed :
         stopRequested ? StopReason.Stopped :
         cancellationToken.IsCancellationRequested ? StopReason.Interrupted : null;
