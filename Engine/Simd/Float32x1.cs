@@ -80,4 +80,52 @@ public readonly unsafe struct Float32x1(float value) : IFloat32Bits<Float32x1>
     [MethodImpl(AggressiveInlining)] public static float Sum(Float32x1 a) => a.value;
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static float MaxLane(Float32x1 a) => a.value;
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x1 IFloat32Bits<Float32x1>.AtLeast(Float32x1 bound, Float32x1 x) => x.value < bound.value ? bound : x;
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x1 IFloat32Bits<Float32x1>.AtMost(Float32x1 bound, Float32x1 x) => x.value > bound.value ? bound : x;
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x1 IFloat32Bits<Float32x1>.FlipSign(Float32x1 x, Float32x1 sign) =>
+        new(BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(x.value) ^ (BitConverter.SingleToInt32Bits(sign.value) & int.MinValue)));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x1 IFloat32Bits<Float32x1>.IfOdd(Float32x1 n, Float32x1 then, Float32x1 otherwise) => ((int)n.value & 1) != 0 ? then : otherwise;
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x1 IFloat32Bits<Float32x1>.NegateIfBit1(Float32x1 x, Float32x1 n) => ((int)n.value & 2) != 0 ? -x : x;
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x1 IFloat32Bits<Float32x1>.PowerOfTwo(Float32x1 n) => new(Power((int)n.value));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x1 IFloat32Bits<Float32x1>.Scale(Float32x1 x, Float32x1 n)
+    {
+        int exponent = (int)n.value, half = exponent >> 1;
+        return new(x.value * Power(half) * Power(exponent - half));
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x1 IFloat32Bits<Float32x1>.Exponent(Float32x1 x)
+    {
+        if (x.value == 0) return new(float.NegativeInfinity);
+        if (x.value == float.PositiveInfinity) return x;
+        bool subnormal = x.value < Float32Bits.SmallestNormal;
+        int normal = BitConverter.SingleToInt32Bits(subnormal ? x.value * Float32Bits.TwoTo24 : x.value);
+        return new(((normal - Float32Bits.ThreeQuarters) >> 23) - (subnormal ? 24 : 0));
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x1 IFloat32Bits<Float32x1>.Mantissa(Float32x1 x)
+    {
+        if (!(x.value >= 0)) return new(float.NaN);
+        int normal = BitConverter.SingleToInt32Bits(x.value < Float32Bits.SmallestNormal ? x.value * Float32Bits.TwoTo24 : x.value);
+        return new(BitConverter.Int32BitsToSingle(normal - ((normal - Float32Bits.ThreeQuarters) & (-1 << 23))));
+    }
+
+    [MethodImpl(AggressiveInlining)] static bool IFloat32Bits<Float32x1>.AnyGreater(Float32x1 a, Float32x1 b) => a.value > b.value;
+
+    [MethodImpl(AggressiveInlining)] static float Power(int exponent) => BitConverter.Int32BitsToSingle((exponent + Float32Bits.Bias) << 23);
 }

@@ -101,4 +101,72 @@ public readonly unsafe struct Float32x16(Vector512<float> value) : IFloat32Bits<
     // All bits set in the first count lanes: the mask of a partial load or store.
     [MethodImpl(AggressiveInlining)]
     static Vector512<float> First(int count) => Vector512.LessThan(Vector512<int>.Indices, Vector512.Create(count)).AsSingle();
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x16 IFloat32Bits<Float32x16>.AtLeast(Float32x16 bound, Float32x16 x) => new(Vector512.MaxNative(bound.value, x.value));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x16 IFloat32Bits<Float32x16>.AtMost(Float32x16 bound, Float32x16 x) => new(Vector512.MinNative(bound.value, x.value));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x16 IFloat32Bits<Float32x16>.FlipSign(Float32x16 x, Float32x16 sign) =>
+        new(x.value ^ (sign.value & Vector512.Create(-0f)));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x16 IFloat32Bits<Float32x16>.IfOdd(Float32x16 n, Float32x16 then, Float32x16 otherwise)
+    {
+        var even = Vector512.Equals(Vector512.ConvertToInt32Native(n.value) & Vector512<int>.One, Vector512<int>.Zero);
+        return new(Vector512.ConditionalSelect(even.AsSingle(), otherwise.value, then.value));
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x16 IFloat32Bits<Float32x16>.NegateIfBit1(Float32x16 x, Float32x16 n) =>
+        new(x.value ^ ((Vector512.ConvertToInt32Native(n.value) << 30).AsSingle() & Vector512.Create(-0f)));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x16 IFloat32Bits<Float32x16>.PowerOfTwo(Float32x16 n) =>
+        Avx512F.IsSupported ? new(Avx512F.Scale(Vector512<float>.One, n.value)) : new(Power(Vector512.ConvertToInt32Native(n.value)));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x16 IFloat32Bits<Float32x16>.Scale(Float32x16 x, Float32x16 n)
+    {
+        if (Avx512F.IsSupported) return new(Avx512F.Scale(x.value, n.value));
+        var exponent = Vector512.ConvertToInt32Native(n.value);
+        var half = exponent >> 1;
+        return new(x.value * Power(half) * Power(exponent - half));
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x16 IFloat32Bits<Float32x16>.Exponent(Float32x16 x)
+    {
+        if (Avx512F.IsSupported)
+        {
+            var exponent = Avx512F.GetExponent(x.value);
+            var mantissa = Avx512F.GetMantissa(x.value, Float32Bits.ThreeQuartersOrNaN);
+            return new(Vector512.ConditionalSelect(Vector512.LessThan(mantissa, Vector512<float>.One), exponent + Vector512<float>.One, exponent));
+        }
+        var subnormal = Vector512.LessThan(x.value, Vector512.Create(Float32Bits.SmallestNormal));
+        var normal = Vector512.ConditionalSelect(subnormal, x.value * Float32Bits.TwoTo24, x.value).AsInt32();
+        var binades = Vector512.ConvertToSingle((normal - Vector512.Create(Float32Bits.ThreeQuarters)) >> 23);
+        var result = binades - (subnormal & Vector512.Create(24f));
+        result = Vector512.ConditionalSelect(Vector512.Equals(x.value, Vector512<float>.Zero), Vector512.Create(float.NegativeInfinity), result);
+        return new(Vector512.ConditionalSelect(Vector512.Equals(x.value, Vector512.Create(float.PositiveInfinity)), x.value, result));
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x16 IFloat32Bits<Float32x16>.Mantissa(Float32x16 x)
+    {
+        if (Avx512F.IsSupported) return new(Avx512F.GetMantissa(x.value, Float32Bits.ThreeQuartersOrNaN));
+        var subnormal = Vector512.LessThan(x.value, Vector512.Create(Float32Bits.SmallestNormal));
+        var normal = Vector512.ConditionalSelect(subnormal, x.value * Float32Bits.TwoTo24, x.value).AsInt32();
+        var binades = (normal - Vector512.Create(Float32Bits.ThreeQuarters)) & Vector512.Create(-1 << 23);
+        var domain = Vector512.GreaterThanOrEqual(x.value, Vector512<float>.Zero);
+        return new(Vector512.ConditionalSelect(domain, (normal - binades).AsSingle(), Vector512.Create(float.NaN)));
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    static bool IFloat32Bits<Float32x16>.AnyGreater(Float32x16 a, Float32x16 b) => Vector512.GreaterThanAny(a.value, b.value);
+
+    [MethodImpl(AggressiveInlining)]
+    static Vector512<float> Power(Vector512<int> exponent) => ((exponent + Vector512.Create(Float32Bits.Bias)) << 23).AsSingle();
 }

@@ -113,4 +113,72 @@ public readonly unsafe struct Float32x4(Vector128<float> value) : IFloat32Bits<F
     // All bits set in the first count lanes: the mask of a partial load or store.
     [MethodImpl(AggressiveInlining)]
     static Vector128<float> First(int count) => Vector128.LessThan(Vector128<int>.Indices, Vector128.Create(count)).AsSingle();
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x4 IFloat32Bits<Float32x4>.AtLeast(Float32x4 bound, Float32x4 x) => new(Vector128.MaxNative(bound.value, x.value));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x4 IFloat32Bits<Float32x4>.AtMost(Float32x4 bound, Float32x4 x) => new(Vector128.MinNative(bound.value, x.value));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x4 IFloat32Bits<Float32x4>.FlipSign(Float32x4 x, Float32x4 sign) =>
+        new(x.value ^ (sign.value & Vector128.Create(-0f)));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x4 IFloat32Bits<Float32x4>.IfOdd(Float32x4 n, Float32x4 then, Float32x4 otherwise)
+    {
+        var even = Vector128.Equals(Vector128.ConvertToInt32Native(n.value) & Vector128<int>.One, Vector128<int>.Zero);
+        return new(Vector128.ConditionalSelect(even.AsSingle(), otherwise.value, then.value));
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x4 IFloat32Bits<Float32x4>.NegateIfBit1(Float32x4 x, Float32x4 n) =>
+        new(x.value ^ ((Vector128.ConvertToInt32Native(n.value) << 30).AsSingle() & Vector128.Create(-0f)));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x4 IFloat32Bits<Float32x4>.PowerOfTwo(Float32x4 n) =>
+        Avx512F.VL.IsSupported ? new(Avx512F.VL.Scale(Vector128<float>.One, n.value)) : new(Power(Vector128.ConvertToInt32Native(n.value)));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x4 IFloat32Bits<Float32x4>.Scale(Float32x4 x, Float32x4 n)
+    {
+        if (Avx512F.VL.IsSupported) return new(Avx512F.VL.Scale(x.value, n.value));
+        var exponent = Vector128.ConvertToInt32Native(n.value);
+        var half = exponent >> 1;
+        return new(x.value * Power(half) * Power(exponent - half));
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x4 IFloat32Bits<Float32x4>.Exponent(Float32x4 x)
+    {
+        if (Avx512F.VL.IsSupported)
+        {
+            var exponent = Avx512F.VL.GetExponent(x.value);
+            var mantissa = Avx512F.VL.GetMantissa(x.value, Float32Bits.ThreeQuartersOrNaN);
+            return new(Vector128.ConditionalSelect(Vector128.LessThan(mantissa, Vector128<float>.One), exponent + Vector128<float>.One, exponent));
+        }
+        var subnormal = Vector128.LessThan(x.value, Vector128.Create(Float32Bits.SmallestNormal));
+        var normal = Vector128.ConditionalSelect(subnormal, x.value * Float32Bits.TwoTo24, x.value).AsInt32();
+        var binades = Vector128.ConvertToSingle((normal - Vector128.Create(Float32Bits.ThreeQuarters)) >> 23);
+        var result = binades - (subnormal & Vector128.Create(24f));
+        result = Vector128.ConditionalSelect(Vector128.Equals(x.value, Vector128<float>.Zero), Vector128.Create(float.NegativeInfinity), result);
+        return new(Vector128.ConditionalSelect(Vector128.Equals(x.value, Vector128.Create(float.PositiveInfinity)), x.value, result));
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x4 IFloat32Bits<Float32x4>.Mantissa(Float32x4 x)
+    {
+        if (Avx512F.VL.IsSupported) return new(Avx512F.VL.GetMantissa(x.value, Float32Bits.ThreeQuartersOrNaN));
+        var subnormal = Vector128.LessThan(x.value, Vector128.Create(Float32Bits.SmallestNormal));
+        var normal = Vector128.ConditionalSelect(subnormal, x.value * Float32Bits.TwoTo24, x.value).AsInt32();
+        var binades = (normal - Vector128.Create(Float32Bits.ThreeQuarters)) & Vector128.Create(-1 << 23);
+        var domain = Vector128.GreaterThanOrEqual(x.value, Vector128<float>.Zero);
+        return new(Vector128.ConditionalSelect(domain, (normal - binades).AsSingle(), Vector128.Create(float.NaN)));
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    static bool IFloat32Bits<Float32x4>.AnyGreater(Float32x4 a, Float32x4 b) => Vector128.GreaterThanAny(a.value, b.value);
+
+    [MethodImpl(AggressiveInlining)]
+    static Vector128<float> Power(Vector128<int> exponent) => ((exponent + Vector128.Create(Float32Bits.Bias)) << 23).AsSingle();
 }

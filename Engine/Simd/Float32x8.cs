@@ -104,4 +104,72 @@ public readonly unsafe struct Float32x8(Vector256<float> value) : IFloat32Bits<F
     // All bits set in the first count lanes: the mask of a partial load or store.
     [MethodImpl(AggressiveInlining)]
     static Vector256<float> First(int count) => Vector256.LessThan(Vector256<int>.Indices, Vector256.Create(count)).AsSingle();
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x8 IFloat32Bits<Float32x8>.AtLeast(Float32x8 bound, Float32x8 x) => new(Vector256.MaxNative(bound.value, x.value));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x8 IFloat32Bits<Float32x8>.AtMost(Float32x8 bound, Float32x8 x) => new(Vector256.MinNative(bound.value, x.value));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x8 IFloat32Bits<Float32x8>.FlipSign(Float32x8 x, Float32x8 sign) =>
+        new(x.value ^ (sign.value & Vector256.Create(-0f)));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x8 IFloat32Bits<Float32x8>.IfOdd(Float32x8 n, Float32x8 then, Float32x8 otherwise)
+    {
+        var even = Vector256.Equals(Vector256.ConvertToInt32Native(n.value) & Vector256<int>.One, Vector256<int>.Zero);
+        return new(Vector256.ConditionalSelect(even.AsSingle(), otherwise.value, then.value));
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x8 IFloat32Bits<Float32x8>.NegateIfBit1(Float32x8 x, Float32x8 n) =>
+        new(x.value ^ ((Vector256.ConvertToInt32Native(n.value) << 30).AsSingle() & Vector256.Create(-0f)));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x8 IFloat32Bits<Float32x8>.PowerOfTwo(Float32x8 n) =>
+        Avx512F.VL.IsSupported ? new(Avx512F.VL.Scale(Vector256<float>.One, n.value)) : new(Power(Vector256.ConvertToInt32Native(n.value)));
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x8 IFloat32Bits<Float32x8>.Scale(Float32x8 x, Float32x8 n)
+    {
+        if (Avx512F.VL.IsSupported) return new(Avx512F.VL.Scale(x.value, n.value));
+        var exponent = Vector256.ConvertToInt32Native(n.value);
+        var half = exponent >> 1;
+        return new(x.value * Power(half) * Power(exponent - half));
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x8 IFloat32Bits<Float32x8>.Exponent(Float32x8 x)
+    {
+        if (Avx512F.VL.IsSupported)
+        {
+            var exponent = Avx512F.VL.GetExponent(x.value);
+            var mantissa = Avx512F.VL.GetMantissa(x.value, Float32Bits.ThreeQuartersOrNaN);
+            return new(Vector256.ConditionalSelect(Vector256.LessThan(mantissa, Vector256<float>.One), exponent + Vector256<float>.One, exponent));
+        }
+        var subnormal = Vector256.LessThan(x.value, Vector256.Create(Float32Bits.SmallestNormal));
+        var normal = Vector256.ConditionalSelect(subnormal, x.value * Float32Bits.TwoTo24, x.value).AsInt32();
+        var binades = Vector256.ConvertToSingle((normal - Vector256.Create(Float32Bits.ThreeQuarters)) >> 23);
+        var result = binades - (subnormal & Vector256.Create(24f));
+        result = Vector256.ConditionalSelect(Vector256.Equals(x.value, Vector256<float>.Zero), Vector256.Create(float.NegativeInfinity), result);
+        return new(Vector256.ConditionalSelect(Vector256.Equals(x.value, Vector256.Create(float.PositiveInfinity)), x.value, result));
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x8 IFloat32Bits<Float32x8>.Mantissa(Float32x8 x)
+    {
+        if (Avx512F.VL.IsSupported) return new(Avx512F.VL.GetMantissa(x.value, Float32Bits.ThreeQuartersOrNaN));
+        var subnormal = Vector256.LessThan(x.value, Vector256.Create(Float32Bits.SmallestNormal));
+        var normal = Vector256.ConditionalSelect(subnormal, x.value * Float32Bits.TwoTo24, x.value).AsInt32();
+        var binades = (normal - Vector256.Create(Float32Bits.ThreeQuarters)) & Vector256.Create(-1 << 23);
+        var domain = Vector256.GreaterThanOrEqual(x.value, Vector256<float>.Zero);
+        return new(Vector256.ConditionalSelect(domain, (normal - binades).AsSingle(), Vector256.Create(float.NaN)));
+    }
+
+    [MethodImpl(AggressiveInlining)]
+    static bool IFloat32Bits<Float32x8>.AnyGreater(Float32x8 a, Float32x8 b) => Vector256.GreaterThanAny(a.value, b.value);
+
+    [MethodImpl(AggressiveInlining)]
+    static Vector256<float> Power(Vector256<int> exponent) => ((exponent + Vector256.Create(Float32Bits.Bias)) << 23).AsSingle();
 }

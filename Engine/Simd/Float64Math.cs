@@ -14,6 +14,14 @@ static class Float64Math
         return a < 2 ? Series(x) : Math.CopySign(1 - ComplementByFraction(a), x);
     }
 
+    /// <summary>log(1 + z), precise near zero: double.LogP1 computes log(1 + z) as it stands and loses z below 1e-16.</summary>
+    /// <remarks>The rounding of u = 1 + z is undone by the factor z / (u - 1), because log(u) / (u - 1) hardly changes with u.</remarks>
+    public static double LogP1(double z)
+    {
+        double u = 1 + z;
+        return u == 1 ? z : Math.Log(u) * z / (u - 1);
+    }
+
     // erf x = 2/sqrt(pi) e^(-x^2) sum over n of 2^n x^(2n+1) / (1 3 5 ... (2n+1))     (A&S 7.1.6); every term has the sign of x.
     static double Series(double x)
     {

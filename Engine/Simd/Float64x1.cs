@@ -67,7 +67,7 @@ public readonly unsafe struct Float64x1(double value) : ISimd<Float64x1, double>
     /// <inheritdoc/>
     public static Float64x1 Sigmoid(Float64x1 x) => new(1 / (1 + Math.Exp(-x.value)));
     /// <inheritdoc/>
-    public static Float64x1 Softplus(Float64x1 x) => new(Math.Max(x.value, 0) + double.LogP1(Math.Exp(-Math.Abs(x.value))));
+    public static Float64x1 Softplus(Float64x1 x) => new(Math.Max(x.value, 0) + Float64Math.LogP1(Math.Exp(-Math.Abs(x.value))));
     /// <inheritdoc/>
     public static Float64x1 Erf(Float64x1 x) => new(Float64Math.Erf(x.value));
     /// <inheritdoc/>

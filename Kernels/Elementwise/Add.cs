@@ -7,6 +7,9 @@ public readonly struct Add : IBinary
     public static string Name => "Add";
 
     /// <inheritdoc/>
+    public static bool HasConstantSlopes => true;
+
+    /// <inheritdoc/>
     public V Value<V>(V a, V b) where V : struct, Simd.ISimd<V> => a + b;
 
     /// <inheritdoc/>

@@ -48,7 +48,7 @@ public static unsafe class MultinomialOperation
             if (replacement) WithReplacement(weight, drawn, random);
             else WithoutReplacement(weight, drawn, random);
         }
-        GC.KeepAlive(probabilities.Body);
+        Require.Alive(probabilities, weights, y);
     }
 
     static void Read<T>(Tensor probabilities, in Fibres rows, int row, Span<double> weight) where T : unmanaged, IBinaryFloatingPointIeee754<T>

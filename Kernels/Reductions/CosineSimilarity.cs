@@ -68,11 +68,10 @@ public sealed unsafe class CosineSimilarity : Operation<CosineSimilarity>
     {
         Tensor y = Output();
         Shape shape = Shape.Broadcast(a.Shape, b.Shape, "CosineSimilarity");
-        bool repeated = gradient.Shape != shape;
-        Tensor target = repeated ? Tensor.Zeros(shape, y.DType) : gradient;
+        Tensor target = Broadcasting.BeginGradient(gradient, shape);
         Fibres fibres = new(shape, dimension, StridedLoop.Expand(a, shape), StridedLoop.Expand(b, shape), Fibres.OneEach(y, dimension), target.Strides);
         Cpu.For(y.DType, fibres.Count, fibres.Grain(5), new BackwardKernel(fibres, a, b, OutputGradient(), target, epsilon));
-        if (repeated) Summation.AddInto(target, gradient);
+        Broadcasting.EndGradient(gradient, target);
     }
 
     readonly struct BackwardKernel(Fibres fibres, Tensor a, Tensor b, Tensor dy, Tensor da, double epsilon) : ICpuKernel

@@ -12,14 +12,10 @@ static unsafe class Deviations
     /// </summary>
     public static (Tensor Mean, Tensor Variance) Of(Tensor x, Shape kept, int terms, double divisor)
     {
-        Tensor sum = Tensor.Zeros(kept, x.DType), mean = Tensor.Zeros(kept, x.DType);
-        Summation.AddInto(x, sum);
-        Transfer.Add(sum, mean, 1.0 / terms);
-
-        Tensor deviations = Tensor.Empty(x.Shape, x.DType), squares = Tensor.Zeros(kept, x.DType), variance = Tensor.Zeros(kept, x.DType);
+        Tensor mean = Tensor.Zeros(kept, x.DType), variance = Tensor.Zeros(kept, x.DType), deviations = Tensor.Empty(x.Shape, x.DType);
+        Summation.AddInto(x, mean, 1.0 / terms);
         Cpu.For(x.DType, x.Count, Cpu.Grain, new Subtract(x, mean, deviations));
-        Summation.AddInto<Summation.Square>(deviations, squares);
-        Transfer.Add(squares, variance, 1 / divisor);
+        Summation.AddInto<Summation.Square>(deviations, variance, 1 / divisor);
         return (mean, variance);
     }
 

@@ -16,11 +16,14 @@ static unsafe class Summation
     /// <summary>A sum over everything is cut into parts of this many elements, whatever the number of threads, so that its bits are always the same.</summary>
     const int Part = 32 * 1024;
 
-    /// <summary><paramref name="target"/> += <paramref name="source"/> summed over the dimensions in which the target, aligned at the last dimension, has size 1 or none.</summary>
-    public static void AddInto(Tensor source, Tensor target) => AddInto<Plain>(source, target);
+    /// <summary>
+    /// <paramref name="target"/> += <paramref name="factor"/> times <paramref name="source"/> summed over the dimensions in which the target, aligned at
+    /// the last dimension, has size 1 or none.
+    /// </summary>
+    public static void AddInto(Tensor source, Tensor target, double factor = 1) => AddInto<Plain>(source, target, factor);
 
-    /// <summary>As <see cref="AddInto(Tensor, Tensor)"/>, each term a function of an element.</summary>
-    public static void AddInto<F>(Tensor source, Tensor target) where F : struct, ITerm
+    /// <summary>As <see cref="AddInto(Tensor, Tensor, double)"/>, each term a function of an element.</summary>
+    public static void AddInto<F>(Tensor source, Tensor target, double factor = 1) where F : struct, ITerm
     {
         if (source.Count == 0) return;
         Shape strides = StridedLoop.Expand(target, source.Shape);
@@ -51,12 +54,12 @@ static unsafe class Summation
             int parts = (terms.Count + Part - 1) / Part;
             Tensor partial = Tensor.Zeros([parts], source.DType);
             Cpu.For(source.DType, parts, 1, new Parts<F>(source, terms, partial));
-            AddInto(partial, target);
+            AddInto(partial, target, factor);
         }
         else if (results.Count > 1 && results.InnerStride(0) == 1 && !(terms.InnerStride(0) == 1 && terms.Count > 1))
-            Cpu.For(source.DType, results.Count, Math.Max(64, Cpu.Rows(summedCount)), new Columns<F>(source, target, terms, results));
+            Cpu.For(source.DType, results.Count, Math.Max(64, Cpu.Rows(summedCount)), new Columns<F>(source, target, terms, results, factor));
         else
-            Cpu.For(source.DType, results.Count, Cpu.Rows(summedCount), new Rows<F>(source, target, terms, results));
+            Cpu.For(source.DType, results.Count, Cpu.Rows(summedCount), new Rows<F>(source, target, terms, results, factor));
     }
 
     /// <summary>What is summed: a function of an element that is 0 at 0.</summary>
@@ -80,20 +83,20 @@ static unsafe class Summation
     }
 
     /// <summary>One sum after the other, each along its terms.</summary>
-    readonly struct Rows<F>(Tensor source, Tensor target, StridedLoop terms, StridedLoop results) : ICpuKernel where F : struct, ITerm
+    readonly struct Rows<F>(Tensor source, Tensor target, StridedLoop terms, StridedLoop results, double factor) : ICpuKernel where F : struct, ITerm
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             for (int i = start; i < end; i++)
             {
                 results.Locate(i, out long from, out long to, out _, out _);
-                target.Pointer<T>()[to] += Terms<F, V, T>(source.Pointer<T>() + from, terms, 0, terms.Count);
+                target.Pointer<T>()[to] += T.CreateTruncating(factor) * Terms<F, V, T>(source.Pointer<T>() + from, terms, 0, terms.Count);
             }
         }
     }
 
     /// <summary>Neighbouring sums side by side in the lanes of one vector: for terms that lie a row apart.</summary>
-    readonly struct Columns<F>(Tensor source, Tensor target, StridedLoop terms, StridedLoop results) : ICpuKernel where F : struct, ITerm
+    readonly struct Columns<F>(Tensor source, Tensor target, StridedLoop terms, StridedLoop results, double factor) : ICpuKernel where F : struct, ITerm
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
@@ -113,7 +116,7 @@ static unsafe class Summation
                     }
                     counter.Add(run);
                 }
-                Lanes.Store(sum, stride, Lanes.Load<V, T>(sum, stride, length) + counter.Total, length);
+                Lanes.Store(sum, stride, V.Fma(counter.Total, V.Constant(factor), Lanes.Load<V, T>(sum, stride, length)), length);
             }
         }
     }

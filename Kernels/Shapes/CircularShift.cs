@@ -37,7 +37,9 @@ public sealed unsafe class CircularShift : Operation<CircularShift>
         public void Locate<T>(int row, out T* pa, out T* ps, out T* pb) where T : unmanaged
         {
             loop.Locate(row, out long oa, out long os, out long ob, out _);
-            (pa, ps, pb) = (a.Pointer<T>() + oa, s.Pointer<T>() + os, b.Pointer<T>() + ob);
+            pa = a.Pointer<T>() + oa;
+            ps = s.Pointer<T>() + os;
+            pb = b.Pointer<T>() + ob;
         }
 
         /// <summary>o_k, counted from 0 to N - 1.</summary>

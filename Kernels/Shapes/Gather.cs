@@ -16,7 +16,7 @@ public sealed unsafe class Gather : Operation<Gather>
         for (int i = 0; i < x.Rank; i++)
             if (i != d && indices.Shape[i] > x.Shape[i])
                 throw new ShapeException("Gather", $"indices {indices.Shape} for {x.Shape}: {indices.Shape[i]} in dimension {i}, where there are {x.Shape[i]}.");
-        Indices.Check("Gather", indices, x.Shape[d], $"dimension {d} of", x.Shape);
+        Indices.Check("Gather", indices, x.Shape[d], d, x.Shape);
         Tensor y = Tensor.Empty(indices.Shape, x.DType);
         Fibres fibres = new(indices.Shape, d, indices.Strides, x.Strides, y.Strides);
         int grain = Cpu.Rows(fibres.Length);

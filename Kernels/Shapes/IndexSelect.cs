@@ -17,7 +17,7 @@ public sealed unsafe class IndexSelect : Operation<IndexSelect>
     public static Tensor Apply(string operation, Tensor x, int dimension, Tensor indices)
     {
         int d = x.Shape.Dimension(dimension, operation);
-        Indices.Check(operation, indices, x.Shape[d], $"dimension {d} of", x.Shape);
+        Indices.Check(operation, indices, x.Shape[d], d, x.Shape);
         Tensor flat = indices.Reshape([indices.Count]), y = Tensor.Empty(x.Shape.With(d, flat.Count), x.DType);
         if (x.DType == DType.Float64) ThreadTeam.For(y.Count, Cpu.Grain, new Forward<double>(d, x, flat, y));
         else if (x.DType == DType.Float32) ThreadTeam.For(y.Count, Cpu.Grain, new Forward<float>(d, x, flat, y));

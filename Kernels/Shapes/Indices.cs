@@ -7,9 +7,9 @@ static unsafe class Indices
     /// <param name="operation">The operation's name.</param>
     /// <param name="indices">Any shape and strides.</param>
     /// <param name="end">How many there are to choose from.</param>
-    /// <param name="what">What is indexed, for the message: <c>dimension 1 of [3, 4]</c>.</param>
-    /// <param name="shape">Of which tensor.</param>
-    public static void Check(string operation, Tensor indices, int end, string what, Shape shape)
+    /// <param name="dimension">Of what the indices count in, for the message.</param>
+    /// <param name="shape">What the indices count in.</param>
+    public static void Check(string operation, Tensor indices, int end, int dimension, Shape shape)
     {
         Require.Indices(operation, indices);
         StridedLoop loop = new(indices.Shape, indices.Strides);
@@ -19,15 +19,15 @@ static unsafe class Indices
             length = loop.Locate(start, out long offset, out _, out _, out _);
             int* p = indices.Pointer<int>() + offset;
             for (int i = 0; i < length; i++)
-                if ((uint)p[(long)i * stride] >= (uint)end) throw OutOfRange(operation, indices.Shape, start + i, p[(long)i * stride], end, what, shape);
+                if ((uint)p[(long)i * stride] >= (uint)end) throw OutOfRange(operation, indices.Shape, start + i, p[(long)i * stride], end, dimension, shape);
         }
-        GC.KeepAlive(indices.Body);
     }
 
-    static ShapeException OutOfRange(string operation, Shape indices, int position, int index, int end, string what, Shape shape)
+    static ShapeException OutOfRange(string operation, Shape indices, int position, int index, int end, int dimension, Shape shape)
     {
         int[] at = new int[indices.Rank];
         for (int d = indices.Rank - 1; d >= 0; position /= indices[d], d--) at[d] = position % indices[d];
-        return new(operation, $"index {index} at [{string.Join(", ", at)}] of the indices {indices}, into {what} {shape}: {(end == 0 ? "it is empty" : $"0 to {end - 1} was expected")}.");
+        string range = end == 0 ? "it is empty" : $"0 to {end - 1} was expected";
+        return new(operation, $"index {index} at [{string.Join(", ", at)}] of the indices {indices}, into dimension {dimension} of {shape}: {range}.");
     }
 }

@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace NeuralMemory;
 
 /// <summary>Adds one-hot coding to <see cref="Tensor"/>.</summary>
@@ -12,19 +14,22 @@ public static unsafe class OneHotOperation
         public Tensor OneHot(int classes, DType type = DType.Float32)
         {
             if (classes < 0) throw new ShapeException("OneHot", $"{classes} classes; 0 at least was expected.");
-            Indices.Check("OneHot", indices, classes, "the classes", [classes]);
+            Indices.Check("OneHot", indices, classes, indices.Rank, indices.Shape.Insert(indices.Rank, classes));
             Tensor flat = indices.Reshape([indices.Count]), y = Tensor.Zeros(indices.Shape.Insert(indices.Rank, classes), type);
-            int stride = flat.Strides[0];
-            int* index = flat.Pointer<int>();
-            for (int i = 0; i < flat.Count; i++)
-            {
-                long at = (long)i * classes + index[(long)i * stride];
-                if (type == DType.Float64) y.Pointer<double>()[at] = 1;
-                else if (type == DType.Float32) y.Pointer<float>()[at] = 1;
-                else y.Pointer<int>()[at] = 1;
-            }
-            GC.KeepAlive(flat.Body);
+            if (type == DType.Float64) ThreadTeam.For(flat.Count, Cpu.Grain, new Kernel<double>(flat, y));
+            else if (type == DType.Float32) ThreadTeam.For(flat.Count, Cpu.Grain, new Kernel<float>(flat, y));
+            else ThreadTeam.For(flat.Count, Cpu.Grain, new Kernel<int>(flat, y));
             return y;
+        }
+    }
+
+    readonly struct Kernel<T>(Tensor indices, Tensor y) : IParallelBody where T : unmanaged, INumber<T>
+    {
+        readonly int stride = indices.Strides[0], classes = y.Shape[^1];
+
+        public void Run(int start, int end)
+        {
+            for (int i = start; i < end; i++) y.Pointer<T>()[(long)i * classes + indices.Pointer<int>()[(long)i * stride]] = T.One;
         }
     }
 }

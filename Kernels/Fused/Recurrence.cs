@@ -1,0 +1,151 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using NeuralMemory.Simd;
+
+namespace NeuralMemory;
+
+/// <summary>What the fused recurrences share: small products whose matrix stays in the cache, and packing for them.</summary>
+static unsafe class Recurrence
+{
+    /// <summary>Rows are padded to this many elements, a whole number of vectors of every width, so that inner loops have no tail.</summary>
+    public const int Lanes = 16;
+
+    /// <summary>Sequences that one thread walks through together: they share every load of the weights. Part of the result's definition, not of the machine.</summary>
+    public const int Group = 4;
+
+    /// <summary><paramref name="size"/> rounded up to a whole number of vectors.</summary>
+    public static int Pad(int size) => (size + Lanes - 1) / Lanes * Lanes;
+
+    /// <summary>target[j, offset + i] = source[i, j], source [rows, columns] with any strides; the target's rows are <paramref name="stride"/> apart.</summary>
+    public static void PackTransposed<T>(Tensor source, T* target, int stride) where T : unmanaged
+    {
+        int rows = source.Shape[0], columns = source.Shape[1], rowStride = source.Strides[0], columnStride = source.Strides[1];
+        T* from = source.Pointer<T>();
+        for (int j0 = 0; j0 < columns; j0 += Lanes)                   // a block of columns at a time: its lines of the target stay in the cache
+            for (int i = 0; i < rows; i++)
+                for (int j = j0; j < Math.Min(j0 + Lanes, columns); j++)
+                    target[(long)j * stride + i] = from[(long)i * rowStride + (long)j * columnStride];
+    }
+
+    /// <summary>target[i, j] = source[i, j], source [rows, columns] with any strides; the target's rows are <paramref name="stride"/> apart.</summary>
+    public static void Pack<T>(Tensor source, T* target, int stride) where T : unmanaged
+    {
+        int rows = source.Shape[0], columns = source.Shape[1], rowStride = source.Strides[0], columnStride = source.Strides[1];
+        for (int i = 0; i < rows; i++)
+        {
+            T* from = source.Pointer<T>() + (long)i * rowStride, to = target + (long)i * stride;
+            if (columnStride == 1) Buffer.MemoryCopy(from, to, columns * sizeof(T), columns * sizeof(T));
+            else for (int j = 0; j < columns; j++) to[j] = from[(long)j * columnStride];
+        }
+    }
+
+    /// <summary>
+    /// z[g] += v[g] W for each sequence g of a group: z [outer], v [inner], W [inner, outer] with rows <paramref name="stride"/> apart. <paramref name="outer"/> is a
+    /// whole number of vectors.
+    /// </summary>
+    public static void MultiplyAdd<V, T>(T* w, int stride, T* v, int vStride, int inner, T* z, int zStride, int outer, int group)
+        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        int g = 0;
+        for (; g + 4 <= group; g += 4) Four<V, T>(w, stride, v + (long)g * vStride, vStride, inner, z + (long)g * zStride, zStride, outer);
+        for (; g < group; g++) One<V, T>(w, stride, v + (long)g * vStride, inner, z + (long)g * zStride, outer);
+    }
+
+    /// <summary>Four sequences by four vectors: 16 sums in registers, eight loads for sixteen products.</summary>
+    static void Four<V, T>(T* w, int stride, T* v, int vStride, int inner, T* z, int zStride, int outer)
+        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        int n = V.Count, o = 0;
+        T* v0 = v, v1 = v + vStride, v2 = v1 + vStride, v3 = v2 + vStride;
+        T* z0 = z, z1 = z + zStride, z2 = z1 + zStride, z3 = z2 + zStride;
+        for (; o + 4 * n <= outer; o += 4 * n)
+        {
+            V a0 = V.Load(z0 + o), a1 = V.Load(z0 + o + n), a2 = V.Load(z0 + o + 2 * n), a3 = V.Load(z0 + o + 3 * n);
+            V b0 = V.Load(z1 + o), b1 = V.Load(z1 + o + n), b2 = V.Load(z1 + o + 2 * n), b3 = V.Load(z1 + o + 3 * n);
+            V c0 = V.Load(z2 + o), c1 = V.Load(z2 + o + n), c2 = V.Load(z2 + o + 2 * n), c3 = V.Load(z2 + o + 3 * n);
+            V d0 = V.Load(z3 + o), d1 = V.Load(z3 + o + n), d2 = V.Load(z3 + o + 2 * n), d3 = V.Load(z3 + o + 3 * n);
+            T* row = w + o;
+            for (int j = 0; j < inner; j++, row += stride)
+            {
+                V w0 = V.Load(row), w1 = V.Load(row + n), w2 = V.Load(row + 2 * n), w3 = V.Load(row + 3 * n);
+                V x = V.Create(v0[j]);
+                (a0, a1, a2, a3) = (V.Fma(x, w0, a0), V.Fma(x, w1, a1), V.Fma(x, w2, a2), V.Fma(x, w3, a3));
+                x = V.Create(v1[j]);
+                (b0, b1, b2, b3) = (V.Fma(x, w0, b0), V.Fma(x, w1, b1), V.Fma(x, w2, b2), V.Fma(x, w3, b3));
+                x = V.Create(v2[j]);
+                (c0, c1, c2, c3) = (V.Fma(x, w0, c0), V.Fma(x, w1, c1), V.Fma(x, w2, c2), V.Fma(x, w3, c3));
+                x = V.Create(v3[j]);
+                (d0, d1, d2, d3) = (V.Fma(x, w0, d0), V.Fma(x, w1, d1), V.Fma(x, w2, d2), V.Fma(x, w3, d3));
+            }
+            V.Store(z0 + o, a0); V.Store(z0 + o + n, a1); V.Store(z0 + o + 2 * n, a2); V.Store(z0 + o + 3 * n, a3);
+            V.Store(z1 + o, b0); V.Store(z1 + o + n, b1); V.Store(z1 + o + 2 * n, b2); V.Store(z1 + o + 3 * n, b3);
+            V.Store(z2 + o, c0); V.Store(z2 + o + n, c1); V.Store(z2 + o + 2 * n, c2); V.Store(z2 + o + 3 * n, c3);
+            V.Store(z3 + o, d0); V.Store(z3 + o + n, d1); V.Store(z3 + o + 2 * n, d2); V.Store(z3 + o + 3 * n, d3);
+        }
+        for (; o < outer; o += n)
+        {
+            V a = V.Load(z0 + o), b = V.Load(z1 + o), c = V.Load(z2 + o), d = V.Load(z3 + o);
+            T* row = w + o;
+            for (int j = 0; j < inner; j++, row += stride)
+            {
+                V x = V.Load(row);
+                (a, b, c, d) = (V.Fma(V.Create(v0[j]), x, a), V.Fma(V.Create(v1[j]), x, b), V.Fma(V.Create(v2[j]), x, c), V.Fma(V.Create(v3[j]), x, d));
+            }
+            V.Store(z0 + o, a);
+            V.Store(z1 + o, b);
+            V.Store(z2 + o, c);
+            V.Store(z3 + o, d);
+        }
+    }
+
+    /// <summary>One sequence by eight vectors: enough independent sums to hide the latency of a product.</summary>
+    static void One<V, T>(T* w, int stride, T* v, int inner, T* z, int outer)
+        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        int n = V.Count, o = 0;
+        for (; o + 8 * n <= outer; o += 8 * n)
+        {
+            V a0 = V.Load(z + o), a1 = V.Load(z + o + n), a2 = V.Load(z + o + 2 * n), a3 = V.Load(z + o + 3 * n);
+            V a4 = V.Load(z + o + 4 * n), a5 = V.Load(z + o + 5 * n), a6 = V.Load(z + o + 6 * n), a7 = V.Load(z + o + 7 * n);
+            T* row = w + o;
+            for (int j = 0; j < inner; j++, row += stride)
+            {
+                V x = V.Create(v[j]);
+                a0 = V.Fma(x, V.Load(row), a0);
+                a1 = V.Fma(x, V.Load(row + n), a1);
+                a2 = V.Fma(x, V.Load(row + 2 * n), a2);
+                a3 = V.Fma(x, V.Load(row + 3 * n), a3);
+                a4 = V.Fma(x, V.Load(row + 4 * n), a4);
+                a5 = V.Fma(x, V.Load(row + 5 * n), a5);
+                a6 = V.Fma(x, V.Load(row + 6 * n), a6);
+                a7 = V.Fma(x, V.Load(row + 7 * n), a7);
+            }
+            V.Store(z + o, a0); V.Store(z + o + n, a1); V.Store(z + o + 2 * n, a2); V.Store(z + o + 3 * n, a3);
+            V.Store(z + o + 4 * n, a4); V.Store(z + o + 5 * n, a5); V.Store(z + o + 6 * n, a6); V.Store(z + o + 7 * n, a7);
+        }
+        for (; o + 2 * n <= outer; o += 2 * n)
+        {
+            V a0 = V.Load(z + o), a1 = V.Load(z + o + n);
+            T* row = w + o;
+            for (int j = 0; j < inner; j++, row += stride)
+            {
+                V x = V.Create(v[j]);
+                a0 = V.Fma(x, V.Load(row), a0);
+                a1 = V.Fma(x, V.Load(row + n), a1);
+            }
+            V.Store(z + o, a0);
+            V.Store(z + o + n, a1);
+        }
+        if (o < outer)
+        {
+            V a = V.Load(z + o);
+            T* row = w + o;
+            for (int j = 0; j < inner; j++, row += stride) a = V.Fma(V.Create(v[j]), V.Load(row), a);
+            V.Store(z + o, a);
+        }
+    }
+
+    /// <summary>f(x) of a single number, by the very function that vectors use.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static T Lane<V, T>(V value) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> => V.MaxLane(value);
+}
