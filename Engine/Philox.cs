@@ -6,13 +6,12 @@ namespace NeuralMemory;
 /// </summary>
 public sealed class Philox
 {
-    readonly uint key0, key1;
     readonly ulong stream;
     uint r0, r1, r2, r3;
     ulong position;
 
     /// <summary>Numbers that depend on nothing but <paramref name="seed"/> and <paramref name="stream"/>; different streams are independent.</summary>
-    public Philox(ulong seed, ulong stream = 0) => (Seed, key0, key1, this.stream) = (seed, (uint)seed, (uint)(seed >> 32), stream);
+    public Philox(ulong seed, ulong stream = 0) => (Seed, this.stream) = (seed, stream);
 
     /// <summary>The seed.</summary>
     public ulong Seed { get; }
@@ -27,14 +26,14 @@ public sealed class Philox
         set
         {
             position = value;
-            if (position % 4 != 0) Block(position / 4);
+            if (position % 4 != 0) (r0, r1, r2, r3) = Block(Seed, stream, position / 4);
         }
     }
 
     /// <summary>The next 32 random bits.</summary>
     public uint NextUInt32()
     {
-        if (position % 4 == 0) Block(position / 4);
+        if (position % 4 == 0) (r0, r1, r2, r3) = Block(Seed, stream, position / 4);
         return (position++ % 4) switch { 0 => r0, 1 => r1, 2 => r2, _ => r3 };
     }
 
@@ -69,11 +68,14 @@ public sealed class Philox
         }
     }
 
-    /// <summary>Ten rounds over the counter (block, stream) with the key (seed).</summary>
-    void Block(ulong block)
+    /// <summary>
+    /// The numbers 4 <paramref name="block"/> to 4 <paramref name="block"/> + 3 of a sequence, for kernels that draw many at once: ten rounds over the
+    /// counter (block, stream) with the key (seed).
+    /// </summary>
+    public static (uint, uint, uint, uint) Block(ulong seed, ulong stream, ulong block)
     {
         (uint c0, uint c1, uint c2, uint c3) = ((uint)block, (uint)(block >> 32), (uint)stream, (uint)(stream >> 32));
-        (uint k0, uint k1) = (key0, key1);
+        (uint k0, uint k1) = ((uint)seed, (uint)(seed >> 32));
         for (int round = 0; round < 10; round++)
         {
             ulong p0 = 0xD2511F53ul * c0, p1 = 0xCD9E8D57ul * c2;
@@ -81,6 +83,6 @@ public sealed class Philox
             k0 += 0x9E3779B9;
             k1 += 0xBB67AE85;
         }
-        (r0, r1, r2, r3) = (c0, c1, c2, c3);
+        return (c0, c1, c2, c3);
     }
 }

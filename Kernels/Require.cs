@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace NeuralMemory;
 
 /// <summary>The checks that many operations share, made once at the public edge.</summary>
@@ -33,4 +35,8 @@ static class Require
     {
         if (x.Shape != expected) throw new ShapeException(operation, $"{argument} is {x.Shape}; {expected} was expected.");
     }
+
+    /// <summary>Called after a loop over pointers: a tensor outside any step is freed once nothing refers to it, and a pointer does not.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static void Alive(params ReadOnlySpan<Tensor> tensors) { }
 }

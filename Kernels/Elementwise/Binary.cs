@@ -9,7 +9,7 @@ public interface IBinary
     /// <summary>The operation's name.</summary>
     static abstract string Name { get; }
 
-    /// <summary>Whether the slopes are the same everywhere, whatever a and b are: then the backward pass reads neither.</summary>
+    /// <summary>Whether the slopes are the same everywhere, whatever a and b: then the backward pass reads neither.</summary>
     static virtual bool HasConstantSlopes => false;
 
     /// <summary>y = f(a, b).</summary>
@@ -42,7 +42,7 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
 
     readonly struct Forward(F function, Tensor a, Tensor b, Tensor y) : ICpuKernel
     {
-        readonly StridedLoop loop = new(y.Shape, StridedLoop.Expand(a, y.Shape), StridedLoop.Expand(b, y.Shape), y.Strides);
+        readonly StridedLoop loop = StridedLoop.Broadcast(y.Shape, a, b);
 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
@@ -50,8 +50,8 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
             int strideA = loop.InnerStride(0), strideB = loop.InnerStride(1);
             for (int length; start < end; start += length)
             {
-                length = Math.Min(loop.Locate(start, out long oa, out long ob, out long oy, out _), end - start);
-                T* pa = a.Pointer<T>() + oa, pb = b.Pointer<T>() + ob, py = y.Pointer<T>() + oy;
+                length = Math.Min(loop.Locate(start, out long oa, out long ob, out _, out _), end - start);
+                T* pa = a.Pointer<T>() + oa, pb = b.Pointer<T>() + ob, py = y.Pointer<T>() + start;
                 int i = 0;
                 if (strideA == 1 && strideB == 1)
                     for (; i <= length - V.Count; i += V.Count) V.Store(py + i, f.Value(V.Load(pa + i), V.Load(pb + i)));
@@ -67,18 +67,22 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
     /// <summary>dL/da += dL/dy df/da, summed over the dimensions in which a was repeated; likewise for b.</summary>
     protected override void Backward()
     {
-        if (NeedsGradient(0)) Accumulate(0);
-        if (NeedsGradient(1)) Accumulate(1);
+        if (NeedsGradient(0)) Accumulate<ToA>(0);
+        if (NeedsGradient(1)) Accumulate<ToB>(1);
     }
 
-    void Accumulate(int side)
+    void Accumulate<TSide>(int side) where TSide : struct, ISide
     {
-        Tensor a = Input(0), b = Input(1), y = Output(), gradient = InputGradient(side);
-        bool repeated = gradient.Shape != y.Shape;
-        Tensor target = repeated ? Tensor.Zeros(y.Shape, y.DType) : gradient;
-        if (side == 0) Cpu.For(y.DType, y.Count, Cpu.Grain, new BackwardKernel<ToA>(function, a, b, y, OutputGradient(), target));
-        else Cpu.For(y.DType, y.Count, Cpu.Grain, new BackwardKernel<ToB>(function, a, b, y, OutputGradient(), target));
-        if (repeated) Summation.AddInto(target, gradient);
+        Tensor y = Output(), dy = OutputGradient(), gradient = InputGradient(side);
+        if (F.HasConstantSlopes && gradient.Shape != y.Shape)
+        {
+            double slope = Float64x1.Sum(TSide.Slope<Float64x1>(function, default, default, default));
+            Summation.AddInto(dy, gradient, slope);
+            return;
+        }
+        Tensor full = Broadcasting.BeginGradient(gradient, y.Shape);
+        Cpu.For(y.DType, y.Count, Cpu.Grain, new BackwardKernel<TSide>(function, Input(0), Input(1), y, dy, full));
+        Broadcasting.EndGradient(gradient, full);
     }
 
     interface ISide
@@ -98,21 +102,28 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
 
     readonly struct BackwardKernel<TSide>(F function, Tensor a, Tensor b, Tensor y, Tensor dy, Tensor target) : ICpuKernel where TSide : struct, ISide
     {
-        readonly StridedLoop loop = new(y.Shape, StridedLoop.Expand(a, y.Shape), StridedLoop.Expand(b, y.Shape), y.Strides, target.Strides);
+        readonly StridedLoop loop = F.HasConstantSlopes ? StridedLoop.Broadcast(y.Shape, target, target, target) : StridedLoop.Broadcast(y.Shape, a, b, target);
 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             F f = function;
-            int strideA = loop.InnerStride(0), strideB = loop.InnerStride(1), strideD = loop.InnerStride(3);
+            int strideA = loop.InnerStride(0), strideB = loop.InnerStride(1), strideD = loop.InnerStride(2);
             for (int length; start < end; start += length)
             {
-                length = Math.Min(loop.Locate(start, out long oa, out long ob, out long oy, out long od), end - start);
-                T* pa = a.Pointer<T>() + oa, pb = b.Pointer<T>() + ob, py = y.Pointer<T>() + oy, pdy = dy.Pointer<T>() + oy, pd = target.Pointer<T>() + od;
-                for (int i = 0; i < length; i += V.Count)
+                length = Math.Min(loop.Locate(start, out long oa, out long ob, out long od, out _), end - start);
+                T* pa = a.Pointer<T>() + oa, pb = b.Pointer<T>() + ob, py = y.Pointer<T>() + start, pdy = dy.Pointer<T>() + start, pd = target.Pointer<T>() + od;
+                int i = 0;
+                if (strideA == 1 && strideB == 1 && strideD == 1)
+                    for (; i <= length - V.Count; i += V.Count)
+                    {
+                        V slope = F.HasConstantSlopes ? TSide.Slope<V>(f, default, default, default) : TSide.Slope(f, V.Load(pa + i), V.Load(pb + i), V.Load(py + i));
+                        V.Store(pd + i, V.Fma(V.Load(pdy + i), slope, V.Load(pd + i)));
+                    }
+                for (; i < length; i += V.Count)
                 {
                     int count = length - i;
-                    V va = Lanes.Load<V, T>(pa + (long)i * strideA, strideA, count), vb = Lanes.Load<V, T>(pb + (long)i * strideB, strideB, count);
-                    V slope = TSide.Slope(f, va, vb, Lanes.Load<V, T>(py + i, 1, count));
+                    V slope = F.HasConstantSlopes ? TSide.Slope<V>(f, default, default, default) : TSide.Slope(f,
+                        Lanes.Load<V, T>(pa + (long)i * strideA, strideA, count), Lanes.Load<V, T>(pb + (long)i * strideB, strideB, count), Lanes.Load<V, T>(py + i, 1, count));
                     V old = Lanes.Load<V, T>(pd + (long)i * strideD, strideD, count);
                     Lanes.Store(pd + (long)i * strideD, strideD, V.Fma(Lanes.Load<V, T>(pdy + i, 1, count), slope, old), count);
                 }

@@ -41,6 +41,16 @@ readonly struct StridedLoop
         Inner = size[rank - 1];
     }
 
+    /// <summary>The way through tensors that are repeated, where they must be, to fit <paramref name="shape"/>.</summary>
+    public static StridedLoop Broadcast(Shape shape, Tensor t0, Tensor t1) => new(shape, Expand(t0, shape), Expand(t1, shape));
+
+    /// <inheritdoc cref="Broadcast(Shape, Tensor, Tensor)"/>
+    public static StridedLoop Broadcast(Shape shape, Tensor t0, Tensor t1, Tensor t2) => new(shape, Expand(t0, shape), Expand(t1, shape), Expand(t2, shape));
+
+    /// <inheritdoc cref="Broadcast(Shape, Tensor, Tensor)"/>
+    public static StridedLoop Broadcast(Shape shape, Tensor t0, Tensor t1, Tensor t2, Tensor t3) =>
+        new(shape, Expand(t0, shape), Expand(t1, shape), Expand(t2, shape), Expand(t3, shape));
+
     static int At(Shape strides, int d) => strides.Rank == 0 ? 0 : strides[d];
 
     /// <summary>The stride of tensor <paramref name="k"/> along a row.</summary>

@@ -21,12 +21,19 @@ readonly unsafe struct Fibres
     public readonly int Count, Length;
 
     /// <summary>The fibres along <paramref name="dimension"/> of tensors with the given strides, of which the first decides what lanes are.</summary>
-    public Fibres(Shape shape, int dimension, Shape strides0, Shape strides1 = default, Shape strides2 = default, Shape strides3 = default)
+    /// <param name="shape">The shape that all strides belong to.</param>
+    /// <param name="dimension">Along which the fibres run.</param>
+    /// <param name="strides0">The strides of the first tensor; then of the others.</param>
+    /// <param name="strides1">Of the second.</param>
+    /// <param name="strides2">Of the third.</param>
+    /// <param name="strides3">Of the fourth.</param>
+    /// <param name="across">That lanes are fibres in any case, for what goes along a fibre element by element.</param>
+    public Fibres(Shape shape, int dimension, Shape strides0, Shape strides1 = default, Shape strides2 = default, Shape strides3 = default, bool across = false)
     {
         others = new(shape.Without(dimension), Without(strides0, dimension), Without(strides1, dimension), Without(strides2, dimension), Without(strides3, dimension));
         along = [strides0[dimension], At(strides1, dimension), At(strides2, dimension), At(strides3, dimension)];
         (Count, Length) = (others.Count, shape[dimension]);
-        Across = along[0] != 1 && others.Inner > 1 && others.InnerStride(0) == 1;
+        Across = across || along[0] != 1 && others.Inner > 1 && others.InnerStride(0) == 1;
     }
 
     static Shape Without(Shape strides, int dimension) => strides.Rank == 0 ? strides : strides.Without(dimension);
@@ -35,6 +42,12 @@ readonly unsafe struct Fibres
 
     /// <summary>The strides of a tensor that has one element for each fibre, and lacks the dimension.</summary>
     public static Shape OneEach(Tensor tensor, int dimension) => tensor.Strides.Insert(dimension, 0);
+
+    /// <summary>The stride of tensor <paramref name="k"/> along a fibre.</summary>
+    public int Along(int k) => along[k];
+
+    /// <summary>Where fibre number <paramref name="index"/> lies.</summary>
+    public void Locate(int index, out long o0, out long o1, out long o2) => others.Locate(index, out o0, out o1, out o2, out _);
 
     /// <summary>How many fibres make a grain of work.</summary>
     public int Grain(int cost = 1) => Math.Max(Across ? 64 : 1, Cpu.Rows(Length, cost));
@@ -109,7 +122,8 @@ readonly unsafe struct Fibre<V, T>(T* first, int along, int lane, int length, in
     V Gather(T* from, int count, T fill)
     {
         T* lanes = stackalloc T[V.Count];
-        for (int i = 0; i < V.Count; i++) lanes[i] = i < count ? from[(long)i * lane] : fill;
-        return V.Load(lanes);
+        count = Math.Min(count, V.Count);
+        for (int i = 0; i < count; i++) lanes[i] = from[(long)i * lane];
+        return V.LoadPartial(lanes, count, fill);
     }
 }

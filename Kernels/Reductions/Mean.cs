@@ -14,10 +14,9 @@ public sealed class Mean : Operation<Mean>
         reduced.RequireTerms(1);
         Shape kept = reduced.Kept;
         double factor = 1.0 / reduced.Terms;
-        Tensor sum = Tensor.Zeros(kept, x.DType), y = Tensor.Zeros(keepDimensions ? kept : reduced.Dropped, x.DType);
-        Summation.AddInto(x, sum);
-        sum.TryView(y.Shape, out sum);
-        Transfer.Add(sum, y, factor);
+        Tensor y = Tensor.Zeros(keepDimensions ? kept : reduced.Dropped, x.DType);
+        y.TryView(kept, out Tensor aligned);
+        Summation.AddInto(x, aligned, factor);
         if (Record(y, x) is { } operation) (operation.kept, operation.factor) = (kept, factor);
         return y;
     }

@@ -16,8 +16,14 @@ static unsafe class Summation
     /// <summary>A sum over everything is cut into parts of this many elements, whatever the number of threads, so that its bits are always the same.</summary>
     const int Part = 32 * 1024;
 
-    /// <summary><paramref name="target"/> += <paramref name="source"/> summed over the dimensions in which the target, aligned at the last dimension, has size 1 or none.</summary>
-    public static void AddInto(Tensor source, Tensor target)
+    /// <summary>
+    /// <paramref name="target"/> += <paramref name="factor"/> times <paramref name="source"/> summed over the dimensions in which the target, aligned at
+    /// the last dimension, has size 1 or none.
+    /// </summary>
+    public static void AddInto(Tensor source, Tensor target, double factor = 1) => AddInto<Plain>(source, target, factor);
+
+    /// <summary>As <see cref="AddInto(Tensor, Tensor, double)"/>, each term a function of an element.</summary>
+    public static void AddInto<F>(Tensor source, Tensor target, double factor = 1) where F : struct, ITerm
     {
         if (source.Count == 0) return;
         Shape strides = StridedLoop.Expand(target, source.Shape);
@@ -47,30 +53,50 @@ static unsafe class Summation
         {
             int parts = (terms.Count + Part - 1) / Part;
             Tensor partial = Tensor.Zeros([parts], source.DType);
-            Cpu.For(source.DType, parts, 1, new Parts(source, terms, partial));
-            AddInto(partial, target);
+            Cpu.For(source.DType, parts, 1, new Parts<F>(source, terms, partial));
+            AddInto(partial, target, factor);
         }
         else if (results.Count > 1 && results.InnerStride(0) == 1 && !(terms.InnerStride(0) == 1 && terms.Count > 1))
-            Cpu.For(source.DType, results.Count, Math.Max(64, Cpu.Rows(summedCount)), new Columns(source, target, terms, results));
+            Cpu.For(source.DType, results.Count, Math.Max(64, Cpu.Rows(summedCount)), new Columns<F>(source, target, terms, results, factor));
         else
-            Cpu.For(source.DType, results.Count, Cpu.Rows(summedCount), new Rows(source, target, terms, results));
+            Cpu.For(source.DType, results.Count, Cpu.Rows(summedCount), new Rows<F>(source, target, terms, results, factor));
+    }
+
+    /// <summary>What is summed: a function of an element that is 0 at 0.</summary>
+    public interface ITerm
+    {
+        /// <summary>The term that <paramref name="x"/> makes.</summary>
+        static abstract V Of<V>(V x) where V : struct, ISimd<V>;
+    }
+
+    /// <summary>x.</summary>
+    readonly struct Plain : ITerm
+    {
+        public static V Of<V>(V x) where V : struct, ISimd<V> => x;
+    }
+
+    /// <summary>x^2.</summary>
+    public readonly struct Square : ITerm
+    {
+        /// <inheritdoc/>
+        public static V Of<V>(V x) where V : struct, ISimd<V> => x * x;
     }
 
     /// <summary>One sum after the other, each along its terms.</summary>
-    readonly struct Rows(Tensor source, Tensor target, StridedLoop terms, StridedLoop results) : ICpuKernel
+    readonly struct Rows<F>(Tensor source, Tensor target, StridedLoop terms, StridedLoop results, double factor) : ICpuKernel where F : struct, ITerm
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             for (int i = start; i < end; i++)
             {
                 results.Locate(i, out long from, out long to, out _, out _);
-                target.Pointer<T>()[to] += Terms<V, T>(source.Pointer<T>() + from, terms, 0, terms.Count);
+                target.Pointer<T>()[to] += T.CreateTruncating(factor) * Terms<F, V, T>(source.Pointer<T>() + from, terms, 0, terms.Count);
             }
         }
     }
 
     /// <summary>Neighbouring sums side by side in the lanes of one vector: for terms that lie a row apart.</summary>
-    readonly struct Columns(Tensor source, Tensor target, StridedLoop terms, StridedLoop results) : ICpuKernel
+    readonly struct Columns<F>(Tensor source, Tensor target, StridedLoop terms, StridedLoop results, double factor) : ICpuKernel where F : struct, ITerm
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
@@ -86,33 +112,34 @@ static unsafe class Summation
                     for (int limit = Math.Min(i + Summation.Run, terms.Count), n; i < limit; i += n)
                     {
                         n = Math.Min(terms.Locate(i, out long o, out _, out _, out _), limit - i);
-                        for (int j = 0; j < n; j++) run += Lanes.Load<V, T>(p + o + (long)j * terms.InnerStride(0), 1, length);
+                        for (int j = 0; j < n; j++) run += F.Of(Lanes.Load<V, T>(p + o + (long)j * terms.InnerStride(0), 1, length));
                     }
                     counter.Add(run);
                 }
-                Lanes.Store(sum, stride, Lanes.Load<V, T>(sum, stride, length) + counter.Total, length);
+                Lanes.Store(sum, stride, V.Fma(counter.Total, V.Constant(factor), Lanes.Load<V, T>(sum, stride, length)), length);
             }
         }
     }
 
     /// <summary>The parts of one large sum.</summary>
-    readonly struct Parts(Tensor source, StridedLoop terms, Tensor partial) : ICpuKernel
+    readonly struct Parts<F>(Tensor source, StridedLoop terms, Tensor partial) : ICpuKernel where F : struct, ITerm
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             for (int i = start; i < end; i++)
-                partial.Pointer<T>()[i] = Terms<V, T>(source.Pointer<T>(), terms, i * Part, Math.Min(Part, terms.Count - i * Part));
+                partial.Pointer<T>()[i] = Terms<F, V, T>(source.Pointer<T>(), terms, i * Part, Math.Min(Part, terms.Count - i * Part));
         }
     }
 
     /// <summary>The sum of <paramref name="count"/> terms from number <paramref name="first"/> on.</summary>
-    static T Terms<V, T>(T* p, in StridedLoop terms, int first, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    static T Terms<F, V, T>(T* p, in StridedLoop terms, int first, int count)
+        where F : struct, ITerm where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         int stride = terms.InnerStride(0);
         if (terms.Inner == terms.Count && count <= Run * V.Count)            // one run: the counter would hold nothing else
         {
             V sum = V.Zero;
-            for (int j = first; j < first + count; j += V.Count) sum += Lanes.Load<V, T>(p + (long)j * stride, stride, first + count - j);
+            for (int j = first; j < first + count; j += V.Count) sum += F.Of(Lanes.Load<V, T>(p + (long)j * stride, stride, first + count - j));
             return V.Sum(sum);
         }
         Counter<V> counter = default;
@@ -123,7 +150,7 @@ static unsafe class Summation
             {
                 V run = V.Zero;
                 for (int limit = Math.Min(j + Run * V.Count, n); j < limit; j += V.Count)
-                    run += Lanes.Load<V, T>(p + o + (long)j * stride, stride, limit - j);
+                    run += F.Of(Lanes.Load<V, T>(p + o + (long)j * stride, stride, limit - j));
                 counter.Add(run);
             }
         }

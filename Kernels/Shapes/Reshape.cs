@@ -22,7 +22,7 @@ public static class ReshapeOperation
         public Tensor Contiguous()
         {
             if (x.IsContiguous) return x;
-            return x.DType.IsFloat() ? Unary<Identity>.Apply(x) : Tensor.From(x.ToArray<int>(), x.Shape);
+            return x.DType.IsFloat() ? Unary<Identity>.Apply(x) : Conversion.Copy(x, x.DType);
         }
 
         /// <summary>The same elements, in the order of their indices, under another shape; one size may be -1. A view where the strides allow it, else a copy.</summary>

@@ -8,6 +8,45 @@ public class ReductionCases : ICaseSource
         .. Reduction("Mean", (x, dimensions, keep) => x.Mean(dimensions, keep)),
         .. Along("Softmax", (x, d) => x.Softmax(d)),
         .. Along("LogSoftmax", (x, d) => x.LogSoftmax(d)),
+        .. Reduction("Variance", (x, dimensions, keep) => x.Variance(dimensions, true, keep)),
+        .. Reduction("Biased variance", (x, dimensions, keep) => x.Variance(dimensions, false, keep)),
+        .. Reduction("StandardDeviation", (x, dimensions, keep) => x.StandardDeviation(dimensions, true, keep)),
+        .. Reduction("Norm", (x, dimensions, keep) => x.Norm(dimensions, keep), emptyAllowed: true),
+        .. Along("LogSumExp", (x, d) => x.LogSumExp(d)),
+        new("LogSumExp kept", x => x[0].LogSumExp(0, keepDimension: true), r => [r.Uniform([9, 21])]),
+        .. Along("Max", (x, d) => x.Max(d), emptyAllowed: false),
+        .. Along("Min", (x, d) => x.Min(d), emptyAllowed: false),
+        .. Along("ArgMax", (x, d) => x.ArgMax(d), emptyAllowed: false),
+        .. Along("ArgMin", (x, d) => x.ArgMin(d, keepDimension: true), emptyAllowed: false),
+        new("Max kept", x => x[0].Max(0, keepDimension: true), r => [r.Uniform([9, 21])]),
+        new("Min kept", x => x[0].Min(-1, keepDimension: true), r => [r.Uniform([9, 21])]),
+        .. Along("CumulativeSum", (x, d) => x.CumulativeSum(d)),
+        .. Along("CumulativeProduct", (x, d) => x.CumulativeProduct(d)),
+        .. Along("CumulativeProduct of some zeros", (x, d) => x.CumulativeProduct(d), SomeZeros),
+        .. Cosine(),
+    ];
+
+    static Tensor SomeZeros(Philox random, Shape shape)
+    {
+        Tensor x = random.Uniform(shape, 0.5, 1.5);
+        float[] values = x.ToArray();
+        foreach (ref float value in values.AsSpan())
+            if (random.Next(0, 5) == 0) value = 0;
+        return Tensor.From(values, shape);
+    }
+
+    static IEnumerable<OperationCase> Cosine() =>
+    [
+        new("CosineSimilarity [1]", x => x[0].CosineSimilarity(x[1]), r => [r.Uniform([1], 1, 2), r.Uniform([1], 1, 2)]),
+        new("CosineSimilarity [63]", x => x[0].CosineSimilarity(x[1]), r => [r.Uniform([63]), r.Uniform([63])]),
+        new("CosineSimilarity memory and key", x => x[0].CosineSimilarity(x[1].Unsqueeze(1)), r => [r.Uniform([3, 7, 20]), r.Uniform([3, 20])]),
+        new("CosineSimilarity memory and keys", x => x[0].Unsqueeze(1).CosineSimilarity(x[1].Unsqueeze(2)), r => [r.Uniform([3, 7, 20]), r.Uniform([3, 4, 20])]),
+        new("CosineSimilarity columns", x => x[0].CosineSimilarity(x[1], 0), r => [r.Uniform([5, 33]), r.Uniform([5, 33])]),
+        new("CosineSimilarity column and columns", x => x[0].CosineSimilarity(x[1], -2), r => [r.Uniform([5, 1]), r.Uniform([2, 5, 33])]),
+        new("CosineSimilarity views", x => x[0].T.CosineSimilarity(x[1].Slice(1, 0, 25, 4)), r => [r.Uniform([7, 5]), r.Uniform([5, 28])]),
+        new("CosineSimilarity with itself", x => x[0].CosineSimilarity(x[0].Slice(0, 0, 1)), r => [r.Uniform([4, 9])]),
+        new("CosineSimilarity of none", x => x[0].CosineSimilarity(x[1]), r => [r.Uniform([0, 5]), r.Uniform([5])]),
+        new("CosineSimilarity large", x => x[0].CosineSimilarity(x[1].Unsqueeze(1)), r => [r.Uniform([8, 128, 40]), r.Uniform([8, 40])]),
     ];
 
     /// <summary>Reductions over several dimensions: of one element, over the first, the last, the middle, all, of views with gaps, of nothing.</summary>

@@ -1,0 +1,96 @@
+using System.Numerics;
+using NeuralMemory.Simd;
+
+namespace NeuralMemory;
+
+/// <summary>
+/// y = x m, dy/dx = m with m = 0 with probability p and 1 / (1 - p) otherwise, so that y is x on average (Srivastava et al. 2014). Whether element i is
+/// kept depends on number first + i of a random sequence and on nothing else: any number of threads and any device drop the same ones, and the backward
+/// pass draws them again where others would keep a mask.
+/// </summary>
+sealed unsafe class Drop : Operation<Drop>
+{
+    Mask mask;
+
+    public override string Name => "Dropout";
+
+    public static Tensor Apply(Tensor x, Mask mask)
+    {
+        Tensor y = Tensor.Empty(x.Shape, x.DType);
+        Cpu.For(x.DType, x.Count, Cpu.Grain, new MultiplyAdd(mask, x, y, Accumulate: false));
+        Record(y, x)?.mask = mask;
+        return y;
+    }
+
+    /// <summary>dL/dx += m dL/dy.</summary>
+    protected override void Backward() => Cpu.For(Input(0).DType, Input(0).Count, Cpu.Grain, new MultiplyAdd(mask, OutputGradient(), InputGradient(0), Accumulate: true));
+
+    /// <summary>The factors m of all elements.</summary>
+    public readonly struct Mask(double probability, ulong seed, ulong stream, ulong first)
+    {
+        /// <summary>Writes the factors of the elements from number <paramref name="start"/> on.</summary>
+        public void Fill<T>(int start, Span<T> factors) where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            ulong n = first + (ulong)start;
+            uint limit = (uint)(probability * 4294967296.0);
+            T kept = T.CreateTruncating(1 / (1 - probability));
+            Span<uint> bits = stackalloc uint[4];
+            for (int i = 0; i < factors.Length;)
+            {
+                (bits[0], bits[1], bits[2], bits[3]) = Philox.Block(seed, stream, n / 4);
+                for (int k = (int)(n % 4); k < 4 && i < factors.Length; k++, n++) factors[i++] = bits[k] < limit ? T.Zero : kept;
+            }
+        }
+    }
+
+    /// <summary>to = m from, or to += m from.</summary>
+    readonly struct MultiplyAdd(Mask mask, Tensor from, Tensor to, bool Accumulate) : ICpuKernel
+    {
+        const int Piece = 256;
+
+        readonly StridedLoop loop = new(from.Shape, from.Strides, to.Strides);
+
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            T* factors = stackalloc T[Piece];
+            int strideFrom = loop.InnerStride(0), strideTo = loop.InnerStride(1);
+            for (int length; start < end; start += length)
+            {
+                length = Math.Min(Math.Min(loop.Locate(start, out long of, out long ot, out _, out _), end - start), Piece);
+                mask.Fill(start, new Span<T>(factors, length));
+                T* pf = from.Pointer<T>() + of, pt = to.Pointer<T>() + ot;
+                for (int i = 0; i < length; i += V.Count)
+                {
+                    int count = length - i;
+                    V m = Lanes.Load<V, T>(factors + i, 1, count), value = Lanes.Load<V, T>(pf + (long)i * strideFrom, strideFrom, count);
+                    V old = Accumulate ? Lanes.Load<V, T>(pt + (long)i * strideTo, strideTo, count) : V.Zero;
+                    Lanes.Store(pt + (long)i * strideTo, strideTo, V.Fma(m, value, old), count);
+                }
+            }
+        }
+    }
+}
+
+/// <summary>Adds dropout to <see cref="Tensor"/>.</summary>
+public static class DropoutOperation
+{
+    extension(Tensor x)
+    {
+        /// <summary>
+        /// Every element replaced by 0 with the given <paramref name="probability"/>, and divided by 1 - probability otherwise (Srivastava et al. 2014).
+        /// </summary>
+        /// <param name="probability">From 0 to less than 1.</param>
+        /// <param name="random">Decides; as many of its numbers as there are elements are used up, rounded up to a multiple of four.</param>
+        /// <param name="training">If false, nothing is dropped: the result is the tensor itself.</param>
+        /// <exception cref="ArgumentOutOfRangeException"><paramref name="probability"/> is not from 0 to less than 1.</exception>
+        public Tensor Dropout(double probability, Philox random, bool training = true)
+        {
+            if (!(probability is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(probability), probability, "Dropout: a probability from 0 to less than 1 was expected.");
+            Require.Float("Dropout", x);
+            if (!training || probability == 0) return x;
+            ulong first = (random.Position + 3) / 4 * 4;
+            random.Position = first + ((ulong)x.Count + 3) / 4 * 4;
+            return Drop.Apply(x, new(probability, random.Seed, random.Stream, first));
+        }
+    }
+}

@@ -1,0 +1,102 @@
+using System.Numerics;
+using NeuralMemory.Simd;
+
+namespace NeuralMemory;
+
+/// <summary>Sums of squared deviations from the mean, and their gradient: what the variance and the standard deviation share.</summary>
+static unsafe class Deviations
+{
+    /// <summary>
+    /// mu, the mean, and sum (x - mu)^2 / <paramref name="divisor"/>, both of shape <paramref name="kept"/>. In two passes: the difference of the mean
+    /// square and the squared mean would lose all digits where the mean is large.
+    /// </summary>
+    public static (Tensor Mean, Tensor Variance) Of(Tensor x, Shape kept, int terms, double divisor)
+    {
+        Tensor mean = Tensor.Zeros(kept, x.DType), variance = Tensor.Zeros(kept, x.DType), deviations = Tensor.Empty(x.Shape, x.DType);
+        Summation.AddInto(x, mean, 1.0 / terms);
+        Cpu.For(x.DType, x.Count, Cpu.Grain, new Subtract(x, mean, deviations));
+        Summation.AddInto<Summation.Square>(deviations, variance, 1 / divisor);
+        return (mean, variance);
+    }
+
+    readonly struct Subtract(Tensor x, Tensor mean, Tensor y) : ICpuKernel
+    {
+        readonly StridedLoop loop = new(x.Shape, x.Strides, StridedLoop.Expand(mean, x.Shape), y.Strides);
+
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int strideX = loop.InnerStride(0), strideM = loop.InnerStride(1);
+            for (int length; start < end; start += length)
+            {
+                length = Math.Min(loop.Locate(start, out long ox, out long om, out long oy, out _), end - start);
+                T* px = x.Pointer<T>() + ox, pm = mean.Pointer<T>() + om, py = y.Pointer<T>() + oy;
+                for (int i = 0; i < length; i += V.Count)
+                {
+                    V deviation = Lanes.Load<V, T>(px + (long)i * strideX, strideX, length - i) - Lanes.Load<V, T>(pm + (long)i * strideM, strideM, length - i);
+                    Lanes.Store(py + i, 1, deviation, length - i);
+                }
+            }
+        }
+    }
+
+    /// <summary>dx += <paramref name="factor"/> (x - mean) g, mean and g of the reduced shape.</summary>
+    public static void AddGradient(Tensor x, Tensor mean, Tensor g, double factor, Tensor dx) =>
+        Cpu.For(x.DType, x.Count, Cpu.Grain, new GradientKernel(x, mean, g, factor, dx));
+
+    readonly struct GradientKernel(Tensor x, Tensor mean, Tensor g, double factor, Tensor dx) : ICpuKernel
+    {
+        readonly StridedLoop loop = new(x.Shape, x.Strides, StridedLoop.Expand(mean, x.Shape), StridedLoop.Expand(g, x.Shape), dx.Strides);
+
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            V scale = V.Constant(factor);
+            int strideX = loop.InnerStride(0), strideM = loop.InnerStride(1), strideG = loop.InnerStride(2), strideDx = loop.InnerStride(3);
+            for (int length; start < end; start += length)
+            {
+                length = Math.Min(loop.Locate(start, out long ox, out long om, out long og, out long odx), end - start);
+                T* px = x.Pointer<T>() + ox, pm = mean.Pointer<T>() + om, pg = g.Pointer<T>() + og, pdx = dx.Pointer<T>() + odx;
+                for (int i = 0; i < length; i += V.Count)
+                {
+                    int count = length - i;
+                    V deviation = Lanes.Load<V, T>(px + (long)i * strideX, strideX, count) - Lanes.Load<V, T>(pm + (long)i * strideM, strideM, count);
+                    V old = Lanes.Load<V, T>(pdx + (long)i * strideDx, strideDx, count);
+                    V slope = scale * Lanes.Load<V, T>(pg + (long)i * strideG, strideG, count);
+                    Lanes.Store(pdx + (long)i * strideDx, strideDx, V.Fma(slope, deviation, old), count);
+                }
+            }
+        }
+    }
+
+    /// <summary>y = sqrt x, contiguous and of one shape.</summary>
+    public static void SquareRoot(Tensor x, Tensor y) => Cpu.For(x.DType, x.Count, Cpu.Grain, new SquareRootKernel(x, y));
+
+    readonly struct SquareRootKernel(Tensor x, Tensor y) : ICpuKernel
+    {
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            T* from = x.Pointer<T>(), to = y.Pointer<T>();
+            for (int i = start; i < end; i += V.Count) Lanes.Store(to + i, 1, V.Sqrt(Lanes.Load<V, T>(from + i, 1, end - i)), end - i);
+        }
+    }
+
+    /// <summary>a / b, and 0 where b is 0: contiguous and of one shape.</summary>
+    public static Tensor Quotient(Tensor a, Tensor b)
+    {
+        Tensor y = Tensor.Empty(a.Shape, a.DType);
+        Cpu.For(a.DType, a.Count, Cpu.Grain, new QuotientKernel(a, b, y));
+        return y;
+    }
+
+    readonly struct QuotientKernel(Tensor a, Tensor b, Tensor y) : ICpuKernel
+    {
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            T* pa = a.Pointer<T>(), pb = b.Pointer<T>(), py = y.Pointer<T>();
+            for (int i = start; i < end; i += V.Count)
+            {
+                V divisor = Lanes.Load<V, T>(pb + i, 1, end - i);
+                Lanes.Store(py + i, 1, V.IfEqual(divisor, V.Zero, V.Zero, Lanes.Load<V, T>(pa + i, 1, end - i) / divisor), end - i);
+            }
+        }
+    }
+}

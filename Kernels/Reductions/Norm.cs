@@ -1,0 +1,68 @@
+using System.Numerics;
+using NeuralMemory.Simd;
+
+namespace NeuralMemory;
+
+/// <summary>y = sqrt(sum x_i^2) over the elements that make one of y. dL/dx_i = x_i / y dL/dy, and 0 where y is 0.</summary>
+public sealed unsafe class Norm : Operation<Norm>
+{
+    Shape kept;
+
+    /// <summary>The Euclidean norm of <paramref name="x"/> over <paramref name="dimensions"/>, or over all where there are none.</summary>
+    public static Tensor Apply(Tensor x, ReadOnlySpan<int> dimensions, bool keepDimensions)
+    {
+        Require.Float("Norm", x);
+        Reduced reduced = new("Norm", x.Shape, dimensions);
+        Shape kept = reduced.Kept;
+        Tensor squares = Tensor.Zeros(kept, x.DType), y = Tensor.Empty(keepDimensions ? kept : reduced.Dropped, x.DType);
+        Summation.AddInto<Summation.Square>(x, squares);
+        Deviations.SquareRoot(squares, y);
+        Record(y, x)?.kept = kept;
+        return y;
+    }
+
+    /// <summary>dL/dx_i += x_i (dL/dy / y).</summary>
+    protected override void Backward()
+    {
+        Deviations.Quotient(OutputGradient(), Output()).TryView(kept, out Tensor g);
+        Cpu.For(g.DType, Input(0).Count, Cpu.Grain, new BackwardKernel(Input(0), g, InputGradient(0)));
+    }
+
+    readonly struct BackwardKernel(Tensor x, Tensor g, Tensor dx) : ICpuKernel
+    {
+        readonly StridedLoop loop = new(x.Shape, x.Strides, StridedLoop.Expand(g, x.Shape), dx.Strides);
+
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int strideX = loop.InnerStride(0), strideG = loop.InnerStride(1), strideDx = loop.InnerStride(2);
+            for (int length; start < end; start += length)
+            {
+                length = Math.Min(loop.Locate(start, out long ox, out long og, out long odx, out _), end - start);
+                T* px = x.Pointer<T>() + ox, pg = g.Pointer<T>() + og, pdx = dx.Pointer<T>() + odx;
+                for (int i = 0; i < length; i += V.Count)
+                {
+                    int count = length - i;
+                    V vx = Lanes.Load<V, T>(px + (long)i * strideX, strideX, count), vg = Lanes.Load<V, T>(pg + (long)i * strideG, strideG, count);
+                    Lanes.Store(pdx + (long)i * strideDx, strideDx, V.Fma(vx, vg, Lanes.Load<V, T>(pdx + (long)i * strideDx, strideDx, count)), count);
+                }
+            }
+        }
+    }
+}
+
+/// <summary>Adds the Euclidean norm to <see cref="Tensor"/>.</summary>
+public static class NormOperation
+{
+    extension(Tensor x)
+    {
+        /// <summary>
+        /// The square root of the sum of squares over <paramref name="dimensions"/>, which the result is without, or over all elements where none is named.
+        /// Where all are 0, so are the norm and its gradient. Numbers above 1e19 overflow in Float32 when squared.
+        /// </summary>
+        /// <exception cref="ShapeException">A dimension is not there, or named twice; the elements are integers.</exception>
+        public Tensor Norm(params ReadOnlySpan<int> dimensions) => NeuralMemory.Norm.Apply(x, dimensions, false);
+
+        /// <summary>As above; where <paramref name="keepDimensions"/> holds, the dimensions stay, with size 1.</summary>
+        public Tensor Norm(ReadOnlySpan<int> dimensions, bool keepDimensions) => NeuralMemory.Norm.Apply(x, dimensions, keepDimensions);
+    }
+}

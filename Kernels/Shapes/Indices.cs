@@ -1,0 +1,33 @@
+namespace NeuralMemory;
+
+/// <summary>Checks of index tensors, made before anything is written.</summary>
+static unsafe class Indices
+{
+    /// <exception cref="ShapeException">They are not integers, or one of them is not within 0 to <paramref name="end"/> - 1.</exception>
+    /// <param name="operation">The operation's name.</param>
+    /// <param name="indices">Any shape and strides.</param>
+    /// <param name="end">How many there are to choose from.</param>
+    /// <param name="dimension">Of what the indices count in, for the message.</param>
+    /// <param name="shape">What the indices count in.</param>
+    public static void Check(string operation, Tensor indices, int end, int dimension, Shape shape)
+    {
+        Require.Indices(operation, indices);
+        StridedLoop loop = new(indices.Shape, indices.Strides);
+        int stride = loop.InnerStride(0);
+        for (int start = 0, length; start < loop.Count; start += length)
+        {
+            length = loop.Locate(start, out long offset, out _, out _, out _);
+            int* p = indices.Pointer<int>() + offset;
+            for (int i = 0; i < length; i++)
+                if ((uint)p[(long)i * stride] >= (uint)end) throw OutOfRange(operation, indices.Shape, start + i, p[(long)i * stride], end, dimension, shape);
+        }
+    }
+
+    static ShapeException OutOfRange(string operation, Shape indices, int position, int index, int end, int dimension, Shape shape)
+    {
+        int[] at = new int[indices.Rank];
+        for (int d = indices.Rank - 1; d >= 0; position /= indices[d], d--) at[d] = position % indices[d];
+        string range = end == 0 ? "it is empty" : $"0 to {end - 1} was expected";
+        return new(operation, $"index {index} at [{string.Join(", ", at)}] of the indices {indices}, into dimension {dimension} of {shape}: {range}.");
+    }
+}

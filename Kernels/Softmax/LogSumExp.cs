@@ -1,0 +1,78 @@
+using System.Numerics;
+using NeuralMemory.Simd;
+
+namespace NeuralMemory;
+
+/// <summary>y = m + log sum_j e^(x_j - m) with m = max x, along a dimension: a smooth maximum. dL/dx_i = e^(x_i - y) dL/dy.</summary>
+/// <remarks>Where all of a fibre is -infinity, so is y, and the gradient is 0.</remarks>
+public sealed unsafe class LogSumExp : Operation<LogSumExp>
+{
+    int dimension;
+
+    /// <summary>The logarithm of the sum of the powers of <paramref name="x"/> along <paramref name="dimension"/>.</summary>
+    public static Tensor Apply(Tensor x, int dimension, bool keepDimension)
+    {
+        Require.Float("LogSumExp", x);
+        int d = x.Shape.Dimension(dimension, "LogSumExp");
+        Tensor y = Tensor.Empty(keepDimension ? x.Shape.With(d, 1) : x.Shape.Without(d), x.DType);
+        Fibres fibres = new(x.Shape, d, x.Strides, OneEach(y, d, keepDimension));
+        Cpu.For(x.DType, fibres.Count, fibres.Grain(8), new Forward(fibres, x, y));
+        Record(y, x)?.dimension = d;
+        return y;
+    }
+
+    static Shape OneEach(Tensor y, int dimension, bool kept) => kept ? y.Strides.With(dimension, 0) : Fibres.OneEach(y, dimension);
+
+    readonly struct Forward(Fibres fibres, Tensor x, Tensor y) : ICpuKernel
+    {
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            for (int taken; start < end; start += taken)
+            {
+                taken = fibres.Take<V>(start, end, out long ox, out long oy, out _, out _);
+                Fibre<V, T> xs = fibres.At<V, T>(0, x.Pointer<T>() + ox, taken);
+                V m = Softmax.Maximum(fibres, xs);
+                fibres.At<V, T>(1, y.Pointer<T>() + oy, taken).StoreOne(m + V.Log(Softmax.SumOfPowers(fibres, xs, m)));
+            }
+        }
+    }
+
+    /// <summary>dL/dx_i += e^(x_i - y) dL/dy.</summary>
+    protected override void Backward()
+    {
+        Tensor x = Input(0), y = Output(), dx = InputGradient(0);
+        Fibres fibres = new(x.Shape, dimension, x.Strides, OneEach(y, dimension, y.Rank == x.Rank), dx.Strides);
+        Cpu.For(x.DType, fibres.Count, fibres.Grain(8), new BackwardKernel(fibres, x, y, OutputGradient(), dx));
+    }
+
+    readonly struct BackwardKernel(Fibres fibres, Tensor x, Tensor y, Tensor dy, Tensor dx) : ICpuKernel
+    {
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int n = fibres.Length, step = fibres.Step<V>();
+            V lowest = V.Create(T.NegativeInfinity);
+            for (int taken; start < end; start += taken)
+            {
+                taken = fibres.Take<V>(start, end, out long ox, out long oy, out long odx, out _);
+                Fibre<V, T> xs = fibres.At<V, T>(0, x.Pointer<T>() + ox, taken), dxs = fibres.At<V, T>(2, dx.Pointer<T>() + odx, taken);
+                V result = fibres.At<V, T>(1, y.Pointer<T>() + oy, taken).LoadOne(), g = fibres.At<V, T>(1, dy.Pointer<T>() + oy, taken).LoadOne();
+                result = V.IfEqual(result, lowest, V.Zero, result);
+                for (int j = 0; j < n; j += step) dxs.Store(j, V.Fma(V.Exp(xs.Load(j) - result), g, dxs.Load(j)));
+            }
+        }
+    }
+}
+
+/// <summary>Adds the logarithm of a sum of powers to <see cref="Tensor"/>.</summary>
+public static class LogSumExpOperation
+{
+    extension(Tensor x)
+    {
+        /// <summary>
+        /// log sum_j e^x_j along <paramref name="dimension"/>, which the result is without, or has with size 1. Safe for numbers of any size; -infinity counts
+        /// for nothing, and where there is nothing else, or nothing at all, it is the result.
+        /// </summary>
+        /// <exception cref="ShapeException">There is no such dimension; the elements are integers.</exception>
+        public Tensor LogSumExp(int dimension = -1, bool keepDimension = false) => NeuralMemory.LogSumExp.Apply(x, dimension, keepDimension);
+    }
+}

@@ -1,0 +1,100 @@
+using NeuralMemory.Optimizers;
+
+namespace NeuralMemory.Tests;
+
+/// <summary>How each golden case is computed here: one line a case, by the case's name in the file.</summary>
+static class GoldenFunctions
+{
+    public static readonly Dictionary<string, Func<GoldenCase, GoldenOutput>> Operations = new()
+    {
+        // Element by element
+        ["abs"] = g => g.Input(0).Abs(),
+        ["add_broadcast"] = g => g.Input(0) + g.Input(1),
+        ["cos"] = g => g.Input(0).Cos(),
+        ["div_broadcast"] = g => g.Input(0) / g.Input(1),
+        ["elu"] = g => g.Input(0).Elu(),
+        ["erf"] = g => g.Input(0).Erf(),
+        ["exp"] = g => g.Input(0).Exp(),
+        ["gelu"] = g => g.Input(0).Gelu(),
+        ["gelu_tanh"] = g => g.Input(0).GeluTanh(),
+        ["lerp"] = g => g.Input(0).Lerp(g.Input(1), g.Input(2)),
+        ["log"] = g => g.Input(0).Log(),
+        ["log_sigmoid"] = g => g.Input(0).LogSigmoid(),
+        ["maximum_broadcast"] = g => g.Input(0).Maximum(g.Input(1)),
+        ["minimum_broadcast"] = g => g.Input(0).Minimum(g.Input(1)),
+        ["mul_broadcast"] = g => g.Input(0) * g.Input(1),
+        ["pow"] = g => g.Input(0).Pow(g.Input(1)),
+        ["reciprocal"] = g => g.Input(0).Reciprocal(),
+        ["relu"] = g => g.Input(0).Relu(),
+        ["sigmoid"] = g => g.Input(0).Sigmoid(),
+        ["silu"] = g => g.Input(0).Silu(),
+        ["sin"] = g => g.Input(0).Sin(),
+        ["softplus"] = g => g.Input(0).Softplus(),
+        ["sqrt"] = g => g.Input(0).Sqrt(),
+        ["sub_broadcast"] = g => g.Input(0) - g.Input(1),
+        ["tanh"] = g => g.Input(0).Tanh(),
+        ["where"] = g => Tensor.Where(g.Input(0) > 0, g.Input(0), g.Input(1)),
+
+        // Products of matrices
+        ["linear"] = g => g.Input(0).Linear(g.Parameter("weight"), g.Parameter("bias")),
+        ["matmul_2d"] = g => g.Input(0).MatMul(g.Input(1)),
+        ["matmul_batched"] = g => g.Input(0).MatMul(g.Input(1)),
+        ["matmul_broadcast"] = g => g.Input(0).MatMul(g.Input(1)),
+        ["matmul_transposed"] = g => g.Input(0).MatMul(g.Input(1).T),
+
+        // Reductions and what goes along a dimension
+        ["cosine_similarity"] = g => g.Input(0).CosineSimilarity(g.Input(1).Unsqueeze(1)),
+        ["cumprod"] = g => g.Input(0).CumulativeProduct(),
+        ["cumsum"] = g => g.Input(0).CumulativeSum(1),
+        ["log_softmax"] = g => g.Input(0).LogSoftmax(),
+        ["logsumexp"] = g => g.Input(0).LogSumExp(),
+        ["max_dim"] = g => g.Input(0).Max(-1),
+        ["mean_all"] = g => g.Input(0).Mean(),
+        ["mean_dim_keep"] = g => g.Input(0).Mean([-1], keepDimensions: true),
+        ["norm_dim"] = g => g.Input(0).Norm(-1),
+        ["softmax_dim1"] = g => g.Input(0).Softmax(1),
+        ["softmax_dimm1"] = g => g.Input(0).Softmax(),
+        ["softmax_extreme"] = g => g.Input(0).Softmax(),
+        ["sum_dim"] = g => g.Input(0).Sum(1),
+        ["var_dim"] = g => g.Input(0).Variance([-1], unbiased: false),
+
+        // Shapes
+        ["circular_shift"] = g => g.Input(0).CircularShift(g.Input(1)),
+        ["concat"] = g => Tensor.Concat(1, g.Input(0), g.Input(1)),
+        ["embedding"] = g => g.Parameter("weight").Embedding(g.Input(0)),
+        ["gather"] = g => g.Input(0).Gather(1, g.Input(1)),
+        ["index_select"] = g => g.Input(0).IndexSelect(0, g.Input(1)),
+        ["stack"] = g => Tensor.Stack(1, g.Input(0), g.Input(1)),
+        ["permute_reshape"] = g => g.Input(0).Permute(2, 0, 1).Reshape([12, 21]),
+        ["slice"] = g => g.Input(0).Slice(1, 1, 4).Slice(2, 0, 12, 2),
+    };
+
+    public static readonly Dictionary<string, Func<GoldenCase, IReadOnlyList<Tensor>, Optimizer>> Optimizers = new()
+    {
+        ["adagrad"] = (g, p) => new Adagrad(p, g.Number("lr", 1e-2)),
+        ["adam"] = Adam,
+        ["adam_weight_decay_amsgrad"] = Adam,
+        ["adamw"] = (g, p) => new AdamW(p, g.Number("lr", 1e-3), g.Number("betas", 0, 0.9), g.Number("betas", 1, 0.999), weightDecay: g.Number("weight_decay", 1e-2)),
+        ["rmsprop_centered"] = RmsProp,
+        ["rmsprop_ntm"] = RmsProp,
+        ["sgd"] = Sgd,
+        ["sgd_momentum_nesterov"] = Sgd,
+    };
+
+    static Adam Adam(GoldenCase g, IReadOnlyList<Tensor> p) => new(
+        p, g.Number("lr", 1e-3), g.Number("betas", 0, 0.9), g.Number("betas", 1, 0.999), weightDecay: g.Number("weight_decay", 0), amsGrad: g.Flag("amsgrad"));
+
+    static RmsProp RmsProp(GoldenCase g, IReadOnlyList<Tensor> p) =>
+        new(p, g.Number("lr", 1e-2), g.Number("alpha", 0.99), momentum: g.Number("momentum", 0), centered: g.Flag("centered"));
+
+    static Sgd Sgd(GoldenCase g, IReadOnlyList<Tensor> p) =>
+        new(p, g.Number("lr", 1e-3), g.Number("momentum", 0), weightDecay: g.Number("weight_decay", 0), nesterov: g.Flag("nesterov"));
+}
+
+/// <summary>What a case's function gives: one tensor, or several in the file's order.</summary>
+readonly record struct GoldenOutput(Tensor[] Tensors)
+{
+    public static implicit operator GoldenOutput(Tensor y) => new([y]);
+    public static implicit operator GoldenOutput((Tensor First, Tensor Second) y) => new([y.First, y.Second]);
+    public static implicit operator GoldenOutput((Tensor First, Tensor Second, Tensor Third) y) => new([y.First, y.Second, y.Third]);
+}
