@@ -254,7 +254,6 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
         NtmSizes s = sizes;
         Tensor x = Input(0), y = Output();
         int time = x.Shape[0], batch = x.Shape[1], inputs = s.Controller == NtmController.Lstm ? s.Reads + s.Hidden : s.Reads;
-        if (time == 0) return;
         Tensor dz = Tensor.Zeros([time, batch, Recurrence.Pad(s.Gates)], x.DType), dp = Tensor.Zeros([time, batch, Recurrence.Pad(s.HeadParameters)], x.DType);
         Tensor dMemory = Tensor.Zeros([batch, s.Width, s.PaddedSlots], x.DType), dWeightings = Tensor.Zeros([batch, s.Heads, s.PaddedSlots], x.DType);
         Tensor dv = Tensor.Zeros([batch, Recurrence.Pad(s.Reads + s.Hidden)], x.DType), dCell = Tensor.Zeros([batch, s.Hidden], x.DType);
@@ -268,8 +267,8 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
             recurrent, head, dz, dp, dMemory, dWeightings, dv, dCell, dHidden, scratch));
 
         int rows = time * batch;
-        Tensor dzRows = dz.Reshape([rows, -1]).Slice(1, 0, s.Gates), dpRows = dp.Reshape([rows, -1]).Slice(1, 0, s.HeadParameters);
-        Tensor v = saved.V.Slice(0, 0, time).Reshape([rows, -1]), h = saved.V.Slice(0, 1, time + 1).Reshape([rows, -1]).Slice(1, s.Reads, s.Reads + s.Hidden);
+        Tensor dzRows = dz.Reshape([rows, Recurrence.Pad(s.Gates)]).Slice(1, 0, s.Gates), dpRows = dp.Reshape([rows, Recurrence.Pad(s.HeadParameters)]).Slice(1, 0, s.HeadParameters);
+        Tensor v = saved.V.Slice(0, 0, time).Reshape([rows, saved.V.Shape[2]]), h = saved.V.Slice(0, 1, time + 1).Reshape([rows, saved.V.Shape[2]]).Slice(1, s.Reads, s.Reads + s.Hidden);
         if (NeedsGradient(0)) Summation.AddInto(dzRows.Reshape([time, batch, s.Gates]), InputGradient(0));
         if (NeedsGradient(1)) Gemm.Multiply(dzRows.T, v.Slice(1, 0, s.Reads), InputGradient(1), accumulate: true);                          // dW_r = sum over t of dz_t r_t-1^T
         if (NeedsGradient(2)) Gemm.Multiply(dzRows.T, v.Slice(1, s.Reads, inputs), InputGradient(2), accumulate: true);                     // dW_h = sum over t of dz_t h_t-1^T

@@ -145,6 +145,13 @@ static unsafe class Recurrence
         }
     }
 
+    /// <summary>to[i] += from[i].</summary>
+    public static void Add<V, T>(T* from, T* to, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        for (int i = 0; i < count; i += V.Count)
+            NeuralMemory.Lanes.Store(to + i, 1, NeuralMemory.Lanes.Load<V, T>(to + i, 1, count - i) + NeuralMemory.Lanes.Load<V, T>(from + i, 1, count - i), count - i);
+    }
+
     /// <summary>f(x) of a single number, by the very function that vectors use.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T Lane<V, T>(V value) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> => V.MaxLane(value);
