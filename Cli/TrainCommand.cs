@@ -66,7 +66,7 @@ static class TrainCommand
         SequenceTask sequenceTask = configuration.CreateTask();
         SequenceModel network = configuration.CreateModel(sequenceTask);
         Optimizer optimizer = configuration.CreateOptimizer(network);
-        TrainerOptions options = configuration.TrainerOptions(folder) with { CheckpointInterval = parsed.GetValue(checkpointEvery) };
+        TrainerOptions options = configuration.TrainerOptions(folder) with { CheckpointInterval = parsed.GetValue(checkpointEvery), SamplePeriod = LiveView.Period };
         Trainer trainer = new(network, sequenceTask, optimizer, options);
         if (parsed.GetValue(resume) is not null) trainer.Resume();
 
