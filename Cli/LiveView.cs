@@ -19,6 +19,9 @@ sealed class LiveView(Session session, RunConfiguration run, SequenceModel model
 
     public string Heading { get; } = Progress.Heading(run, model.ParameterCount);
 
+    /// <summary>For a narrow terminal.</summary>
+    public string ShortHeading { get; } = $"{run.Task}, {run.Model}, seed {run.Seed}, {model.ParameterCount:n0} parameters, on {Backend.Default.Name}";
+
     /// <summary>Sequences seen before this process.</summary>
     public long Begun { get; private set; }
 

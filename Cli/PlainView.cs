@@ -25,7 +25,7 @@ sealed class PlainView(Session session, RunConfiguration run, SequenceModel mode
         next = metrics.Elapsed + period;
         string left = Progress.Left(run.Sequences - metrics.Sequences, metrics.SequencesPerSecond);
         session.Output.WriteLine(
-            $"{metrics.Sequences,8} / {run.Sequences}  cost {metrics.BitsPerSequence,8:0.00} bits, {metrics.WrongBits,6:0.0} wrong  "
+            $"{metrics.Sequences,8} / {run.Sequences}  cost {Progress.Bits(metrics.BitsPerSequence),7} bits, {metrics.WrongBits,6:0.0} wrong  "
             + $"{metrics.SequencesPerSecond,6:0} sequences/s  {metrics.TimeStepsPerSecond,7:0} steps/s  {left} left");
     }
 }
