@@ -32,9 +32,9 @@ sealed class Frame(LiveView view, Snapshot? sample, int height) : Renderable
 
     List<Segment> Bar(int width)
     {
-        long done = sample?.Sequences ?? view.Begun;
-        string numbers = $"  {done:n0} / {view.Total:n0}  {100 * done / view.Total,3}%  {view.Left} left";
-        int cells = Math.Max(0, width - numbers.Length), full = (int)(cells * Math.Min(done, view.Total) / view.Total);
+        double share = Math.Min(1, (double)view.Done / view.Total);
+        string numbers = $"  {view.Done:n0} / {view.Total:n0}  {(int)(100 * share),3}%  {view.Left} left";
+        int cells = Math.Max(0, width - numbers.Length), full = (int)(cells * share);
         return [new(new string('━', full), accent), new(new string('─', cells - full), faint), new(numbers)];
     }
 

@@ -163,7 +163,7 @@ public partial class CommandTests
         Run.Here(["train", "copy", "--sequences", "20", "--out", folder, .. Run.Tiny]);
         (int code, string output, _) = Run.Here("train", "--resume", folder, "--sequences", "30");
         Assert.That(code, Is.Zero);
-        Assert.That(output, Does.Contain("Going on after 20 sequences").And.Contain("30 / 30"));
+        Assert.That(output, Does.Contain("going on after 20 sequences").And.Contain("30 / 30"));
         Assert.That(Checkpoint.Read(new RunFolder(folder).CheckpointPath).State.Sequences, Is.EqualTo(30));
     }
 }

@@ -30,7 +30,7 @@ public class InterruptionTests
         Assert.That(done, Is.GreaterThanOrEqualTo(10));
         (int code, string output, string error) = Run.Here("train", "--resume", folder, "--sequences", $"{done + 10}");
         Assert.That((code, error), Is.EqualTo((0, "")));
-        Assert.That(output, Does.Contain($"Going on after {done} sequences"));
+        Assert.That(output, Does.Contain($"going on after {done:n0} sequences"));
     }
 
     [Test]
