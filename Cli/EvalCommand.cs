@@ -36,9 +36,9 @@ static class EvalCommand
         checkpoint.Restore(model);
 
         int sequences = (int)(parsed.GetValue(batches) ?? DefaultBatches) * BatchSequences;
-        EvaluationResult result = Test.Run(run, model, task, (int)(parsed.GetValue(length) ?? task.MaxLength), sequences, session.Interrupted);
+        EvaluationResult result = Assessment.Run(run, model, task, (int)(parsed.GetValue(length) ?? task.MaxLength), sequences, session.Interrupted);
         if (parsed.GetValue(json)) session.Output.WriteLine(Json(run, checkpoint, result));
-        else Test.Show(session, run, [result]);
+        else Assessment.Show(session, run, [result]);
         return ExitCode.Done;
     }
 

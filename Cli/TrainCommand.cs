@@ -78,13 +78,13 @@ static class TrainCommand
         List<EvaluationResult> tests;
         try
         {
-            tests = [.. Recipe.Of(configuration.Task).Lengths.Select(length => Test.Run(configuration, network, sequenceTask, length, TestSequences, session.Interrupted))];
+            tests = [.. Recipe.Of(configuration.Task).Lengths.Select(length => Assessment.Run(configuration, network, sequenceTask, length, TestSequences, session.Interrupted))];
         }
         catch (OperationCanceledException)
         {
             return Interrupted();
         }
-        Test.Show(session, configuration, tests);
+        Assessment.Show(session, configuration, tests);
         session.Output.WriteLine($"Saved in {folder}. Try it: neuralmemory eval {Quote(folder)} --length {sequenceTask.MaxLength}");
         if (parsed.GetValue(json)) session.Output.WriteLine(Json(configuration, network, result, tests, folder));
         return ExitCode.Done;
