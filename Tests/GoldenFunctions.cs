@@ -35,6 +35,13 @@ static class GoldenFunctions
         ["tanh"] = g => g.Input(0).Tanh(),
         ["where"] = g => Tensor.Where(g.Input(0) > 0, g.Input(0), g.Input(1)),
 
+        // Products of matrices
+        ["linear"] = g => g.Input(0).Linear(g.Parameter("weight"), g.Parameter("bias")),
+        ["matmul_2d"] = g => g.Input(0).MatMul(g.Input(1)),
+        ["matmul_batched"] = g => g.Input(0).MatMul(g.Input(1)),
+        ["matmul_broadcast"] = g => g.Input(0).MatMul(g.Input(1)),
+        ["matmul_transposed"] = g => g.Input(0).MatMul(g.Input(1).T),
+
         // Reductions and what goes along a dimension
         ["cosine_similarity"] = g => g.Input(0).CosineSimilarity(g.Input(1).Unsqueeze(1)),
         ["cumprod"] = g => g.Input(0).CumulativeProduct(),
@@ -45,8 +52,8 @@ static class GoldenFunctions
         ["mean_all"] = g => g.Input(0).Mean(),
         ["mean_dim_keep"] = g => g.Input(0).Mean([-1], keepDimensions: true),
         ["norm_dim"] = g => g.Input(0).Norm(-1),
-        ["softmax_dim1"] = g => g.Input(0).Softmax(1),
-        ["softmax_dimm1"] = g => g.Input(0).Softmax(),
+        ["softmax_dim1"] = g => g.Input(0).Softmax(g.Integer("dim")),
+        ["softmax_dimm1"] = g => g.Input(0).Softmax(g.Integer("dim")),
         ["softmax_extreme"] = g => g.Input(0).Softmax(),
         ["sum_dim"] = g => g.Input(0).Sum(1),
         ["var_dim"] = g => g.Input(0).Variance([-1], unbiased: false),
@@ -57,9 +64,9 @@ static class GoldenFunctions
         ["embedding"] = g => g.Parameter("weight").Embedding(g.Input(0)),
         ["gather"] = g => g.Input(0).Gather(1, g.Input(1)),
         ["index_select"] = g => g.Input(0).IndexSelect(0, g.Input(1)),
-        ["stack"] = g => Tensor.Stack(1, g.Input(0), g.Input(1)),
         ["permute_reshape"] = g => g.Input(0).Permute(2, 0, 1).Reshape([12, 21]),
         ["slice"] = g => g.Input(0).Slice(1, 1, 4).Slice(2, 0, 12, 2),
+        ["stack"] = g => Tensor.Stack(1, g.Input(0), g.Input(1)),
     };
 
     public static readonly Dictionary<string, Func<GoldenCase, IReadOnlyList<Tensor>, Optimizer>> Optimizers = new()

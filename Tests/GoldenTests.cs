@@ -83,7 +83,9 @@ public class GoldenTests
         Tensor[] gradients = [.. golden.Keys("gradient.").Select(golden.Read)];
         Tensor[] parameters = [.. gradients.Select(gradient => Tensor.Persistent(gradient.Shape).RequireGradient())];
         for (int i = 0; i < gradients.Length; i++) parameters[i].GradientToAccumulate().CopyFrom(gradients[i]);
-        double norm = Gradients.ClipNorm(parameters, golden.Number("max_norm", double.NaN));
+        Tensor without = Tensor.Persistent([7]).RequireGradient();
+        double norm = Gradients.ClipNorm([.. parameters, without], golden.Number("max_norm", double.NaN));
+        Assert.That(without.HasGradient, Is.False, "a parameter without a gradient is passed over");
         AssertClose(Tensor.Scalar(norm), golden.Read("norm"), WeightTolerance, "norm");
         for (int i = 0; i < gradients.Length; i++) AssertClose(parameters[i].Gradient, golden.Read($"clipped.{i}"), WeightTolerance, $"clipped.{i}");
     }

@@ -6,7 +6,7 @@ public class ElementwiseCases : ICaseSource
     [
         .. Unary("Tanh", x => x.Tanh()),
         .. Unary("AddConstant", x => 2 + (x + 3)),
-        .. Unary("Contiguous", x => x.Transpose(0, -1).Contiguous().Reshape([-1])),
+        .. Unary("Contiguous", x => x.Transpose(0, -1).Contiguous().Reshape(flat)),
         .. Unary("Expand", x => x.Unsqueeze(1).Expand(x.Shape.Insert(1, 3).Insert(0, 2)).Tanh()),
         .. Binary("Add", (a, b) => a + b),
         .. Unary("Neg", x => -x),
@@ -47,6 +47,9 @@ public class ElementwiseCases : ICaseSource
         .. Ternary("Where Int32", (a, b, c) => Tensor.Where(c > 0.25, a, b)),
         .. Unary("Dropout", x => x.Dropout(0.3, Rewound)),
     ];
+
+    /// <summary>Written in the lambda, a constant collection would allocate in a debug build, where the JIT does not expand RuntimeHelpers.CreateSpan.</summary>
+    static readonly Shape flat = [-1];
 
     static readonly Philox random = new(7);
 
