@@ -35,6 +35,9 @@ static class GoldenFunctions
         ["tanh"] = g => g.Input(0).Tanh(),
         ["where"] = g => Tensor.Where(g.Input(0) > 0, g.Input(0), g.Input(1)),
 
+        // Losses
+        ["bce_with_logits"] = g => g.Input(0).BinaryCrossEntropyWithLogits(g.Input(1)),
+
         // Products of matrices
         ["linear"] = g => g.Input(0).Linear(g.Parameter("weight"), g.Parameter("bias")),
         ["matmul_2d"] = g => g.Input(0).MatMul(g.Input(1)),
@@ -64,9 +67,9 @@ static class GoldenFunctions
         ["embedding"] = g => g.Parameter("weight").Embedding(g.Input(0)),
         ["gather"] = g => g.Input(0).Gather(1, g.Input(1)),
         ["index_select"] = g => g.Input(0).IndexSelect(0, g.Input(1)),
+        ["stack"] = g => Tensor.Stack(1, g.Input(0), g.Input(1)),
         ["permute_reshape"] = g => g.Input(0).Permute(2, 0, 1).Reshape([12, 21]),
         ["slice"] = g => g.Input(0).Slice(1, 1, 4).Slice(2, 0, 12, 2),
-        ["stack"] = g => Tensor.Stack(1, g.Input(0), g.Input(1)),
     };
 
     public static readonly Dictionary<string, Func<GoldenCase, IReadOnlyList<Tensor>, Optimizer>> Optimizers = new()

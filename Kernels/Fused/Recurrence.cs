@@ -22,9 +22,15 @@ static unsafe class Recurrence
         int rows = source.Shape[0], columns = source.Shape[1], rowStride = source.Strides[0], columnStride = source.Strides[1];
         T* from = source.Pointer<T>();
         for (int j0 = 0; j0 < columns; j0 += Lanes)                   // a block of columns at a time: its lines of the target stay in the cache
-            for (int i = 0; i < rows; i++)
-                for (int j = j0; j < Math.Min(j0 + Lanes, columns); j++)
-                    target[(long)j * stride + i] = from[(long)i * rowStride + (long)j * columnStride];
+        {
+            int width = Math.Min(Lanes, columns - j0);
+            T* to = target + (long)j0 * stride, row = from + (long)j0 * columnStride;
+            for (int i = 0; i < rows; i++, to++, row += rowStride)
+            {
+                T* s = row, t = to;
+                for (int j = 0; j < width; j++, s += columnStride, t += stride) *t = *s;
+            }
+        }
     }
 
     /// <summary>target[i, j] = source[i, j], source [rows, columns] with any strides; the target's rows are <paramref name="stride"/> apart.</summary>
@@ -143,6 +149,13 @@ static unsafe class Recurrence
             for (int j = 0; j < inner; j++, row += stride) a = V.Fma(V.Create(v[j]), V.Load(row), a);
             V.Store(z + o, a);
         }
+    }
+
+    /// <summary>to[i] += from[i].</summary>
+    public static void Add<V, T>(T* from, T* to, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        for (int i = 0; i < count; i += V.Count)
+            NeuralMemory.Lanes.Store(to + i, 1, NeuralMemory.Lanes.Load<V, T>(to + i, 1, count - i) + NeuralMemory.Lanes.Load<V, T>(from + i, 1, count - i), count - i);
     }
 
     /// <summary>f(x) of a single number, by the very function that vectors use.</summary>

@@ -1,0 +1,17 @@
+namespace NeuralMemory.Training;
+
+/// <summary>The independent streams of one seed (<see cref="Philox.Stream"/>), so that no part of a run draws numbers that another part has seen.</summary>
+public static class RandomStreams
+{
+    /// <summary>For a model's first parameters.</summary>
+    public const ulong Initialization = 0;
+
+    /// <summary>For the episodes that a model is trained on.</summary>
+    public const ulong Training = 1;
+
+    /// <summary>For the episodes of <see cref="Evaluation"/>.</summary>
+    public const ulong Evaluation = 2;
+
+    /// <summary>For the episodes of <see cref="Validation"/>, the same ones each time.</summary>
+    public const ulong Validation = 3;
+}

@@ -1,0 +1,60 @@
+namespace NeuralMemory.Tests.Kernels.Cases;
+
+public class FusedCases : ICaseSource
+{
+    static readonly Shape flat = [-1];
+
+    public IEnumerable<OperationCase> Cases =>
+    [
+        .. new[] { (1, 1, 1), (4, 1, 7), (5, 3, 16), (3, 6, 33), (0, 2, 3) }.Select(s => Lstm(s.Item1, s.Item2, s.Item3)),
+        Lstm(5, 3, 7, reverse: true),
+        Lstm(5, 6, 5, lengths: [5, 1, 3, 0, 4, 2]),
+        Lstm(5, 6, 5, lengths: [2, 5, 3, 4, 1, 5], reverse: true),
+        new("LstmScan of views", x => Join(LstmScan.Apply(x[0].Transpose(0, 1), x[1].T, x[2].Slice(1, 0, 9, 2), x[2].Slice(1, 1, 10, 2))),
+            r => [r.Uniform([3, 4, 20]), r.Uniform([5, 20], -1, 1), r.Uniform([3, 10])]),
+        new("LstmScan output alone", x => LstmScan.Apply(x[0], x[1], x[2], x[3]).Output, LstmInputs(4, 3, 6)),
+        new("LstmScan cell alone", x => LstmScan.Apply(x[0], x[1], x[2], x[3]).Cell, LstmInputs(4, 3, 6)),
+
+        Ntm("LSTM", 4, 1, new(5, 7, 3, 1, 1, 3, NtmController.Lstm)),
+        Ntm("LSTM", 3, 3, new(6, 20, 5, 1, 1, 3, NtmController.Lstm)),
+        Ntm("LSTM", 3, 6, new(17, 16, 4, 1, 1, 5, NtmController.Lstm)),
+        Ntm("LSTM, several heads", 3, 3, new(5, 7, 3, 2, 3, 3, NtmController.Lstm)),
+        Ntm("LSTM that only reads", 3, 2, new(5, 7, 3, 2, 0, 3, NtmController.Lstm)),
+        Ntm("feed-forward", 4, 3, new(5, 7, 3, 1, 1, 1, NtmController.FeedForward)),
+        Ntm("feed-forward, several heads", 3, 6, new(9, 20, 4, 2, 2, 5, NtmController.FeedForward)),
+        Ntm("of one slot", 3, 1, new(3, 1, 2, 1, 1, 1, NtmController.Lstm)),
+        Ntm("of shifts as wide as the memory", 3, 2, new(3, 5, 2, 1, 1, 5, NtmController.Lstm)),
+        Ntm("of no steps", 0, 2, new(3, 5, 2, 1, 1, 3, NtmController.Lstm)),
+    ];
+
+    static Tensor Join((Tensor First, Tensor Second, Tensor Third) y) => Tensor.Concat(0, y.First.Reshape(flat), y.Second.Reshape(flat), y.Third.Reshape(flat));
+
+    static Func<Philox, Tensor[]> LstmInputs(int time, int batch, int hidden) => r =>
+        [r.Uniform([time, batch, 4 * hidden]), r.Uniform([4 * hidden, hidden], -1, 1), r.Uniform([batch, hidden]), r.Uniform([batch, hidden])];
+
+    static OperationCase Lstm(int time, int batch, int hidden, int[]? lengths = null, bool reverse = false)
+    {
+        Tensor? packed = lengths is null ? null : Tensor.From(lengths, [batch]);
+        return new($"LstmScan [{time}, {batch}] of {hidden}{(lengths is null ? "" : ", packed")}{(reverse ? ", reverse" : "")}",
+            x => Join(LstmScan.Apply(x[0], x[1], x[2], x[3], packed, reverse)), LstmInputs(time, batch, hidden));
+    }
+
+    /// <summary>The output and all of the final state.</summary>
+    static OperationCase Ntm(string what, int time, int batch, NtmSizes s)
+    {
+        bool lstm = s.Controller == NtmController.Lstm;
+        return new($"NtmScan {what}: {s.Slots} x {s.Width}, {s.ReadHeads} + {s.WriteHeads} heads, {s.Shifts} shifts, [{time}, {batch}]", x =>
+        {
+            NtmWeights weights = new(x[1], lstm ? x[2] : null, x[3], x[4]);
+            (Tensor y, NtmState end) = NtmScan.Apply(x[0], weights, new(x[5], x[6].Softmax(), x[7], x[8], lstm ? x[9] : x[8]), s, out _);
+            Tensor all = Tensor.Concat(0, y.Reshape(flat), end.Memory.Reshape(flat), end.Weightings.Reshape(flat), end.Reads.Reshape(flat));
+            return lstm ? Tensor.Concat(0, all, end.Hidden.Reshape(flat), end.Cell.Reshape(flat)) : all;
+        },
+        r =>
+        [
+            r.Uniform([time, batch, s.Gates]), r.Uniform([s.Gates, s.Reads], -1, 1), r.Uniform([s.Gates, s.Hidden], -1, 1), r.Uniform([s.HeadParameters, s.Hidden], -1, 1),
+            r.Uniform([s.HeadParameters]), r.Uniform([batch, s.Slots, s.Width]), r.Uniform([batch, s.Heads, s.Slots], -1, 1), r.Uniform([batch, s.Reads]),
+            r.Uniform([batch, s.Hidden]), r.Uniform([batch, s.Hidden]),
+        ]);
+    }
+}
