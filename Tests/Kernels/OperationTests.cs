@@ -104,7 +104,7 @@ public class OperationTests
     }
 
     static bool IsOperation(Type type) => !type.IsAbstract &&
-        (typeof(Operation).IsAssignableFrom(type) ? !type.IsGenericType : type.IsValueType && type.GetInterfaces().Any(i => i == typeof(IUnary) || i == typeof(IBinary) || i == typeof(ITernary)));
+        (typeof(Operation).IsAssignableFrom(type) ? !type.IsGenericType : type.IsValueType && type.GetInterfaces().Any(i => i == typeof(IUnary) || i == typeof(IBinary) || i == typeof(ITernary) || i == typeof(IPairLoss)));
 
     static Tensor[] Leaves(Tensor[] inputs, DType type) => [.. inputs.Select(input =>
     {
