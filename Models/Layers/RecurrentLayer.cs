@@ -8,6 +8,7 @@ namespace NeuralMemory.Layers;
 public abstract class RecurrentLayer : Layer
 {
     readonly Weights[] weights;
+    readonly Tensor[] lastHidden, lastCell, outputs;                     // kept, so that a step allocates nothing
     readonly double dropout;
     readonly Philox random;
 
@@ -23,6 +24,7 @@ public abstract class RecurrentLayer : Layer
         (Inputs, Hidden, Layers, Directions) = (inputs, hidden, layers, bidirectional ? 2 : 1);
         (this.dropout, this.random) = (dropout, random);
         weights = new Weights[layers * Directions];
+        (lastHidden, lastCell, outputs) = (new Tensor[weights.Length], new Tensor[weights.Length], new Tensor[Directions]);
         Initializer uniform = Initializers.Uniform(1 / Math.Sqrt(hidden));
         for (int i = 0; i < weights.Length; i++)
         {
@@ -60,7 +62,6 @@ public abstract class RecurrentLayer : Layer
         if (hidden is { } h && h.Shape != shape) throw new ShapeException(name, $"the hidden state is {h.Shape}; {shape} was expected.");
         if (cell is { } c && c.Shape != shape) throw new ShapeException(name, $"the cell is {c.Shape}; {shape} was expected.");
         Tensor zeros = Tensor.Zeros([batch, Hidden], x.DType), y = x.Transpose(0, 1);                 // [time, batch, features]
-        Tensor[] lastHidden = new Tensor[weights.Length], lastCell = new Tensor[weights.Length], outputs = new Tensor[Directions];
         for (int layer = 0; layer < Layers; layer++)
         {
             if (layer > 0) y = y.Dropout(dropout, random, IsTraining);

@@ -4,25 +4,24 @@ namespace NeuralMemory.Layers;
 /// One layer of a Transformer's decoder (Vaswani et al. 2017, section 3.1): self-attention, attention to the encoder's output, then a feed-forward network, each with
 /// a residual and a normalization. Parameters have PyTorch's names.
 /// </summary>
-public sealed class TransformerDecoderLayer : TransformerLayer
+public sealed class TransformerDecoderLayer : Module
 {
+    readonly TransformerBlock block;
     readonly MultiHeadAttention selfAttention, crossAttention;
     readonly LayerNorm norm1, norm2, norm3;
 
     /// <inheritdoc cref="TransformerEncoderLayer(int, int, int, Philox, FeedForwardActivation, bool, double, bool)"/>
     public TransformerDecoderLayer(int width, int heads, int feedForward, Philox random, FeedForwardActivation activation = FeedForwardActivation.Relu,
-        bool normFirst = false, double dropout = 0.1, bool rotary = false) : base(width, feedForward, random, activation, normFirst, dropout)
+        bool normFirst = false, double dropout = 0.1, bool rotary = false)
     {
         selfAttention = Child("self_attn", new MultiHeadAttention(width, heads, random, dropout, rotary));
         crossAttention = Child("multihead_attn", new MultiHeadAttention(width, heads, random, dropout));
         norm1 = Child("norm1", new LayerNorm(width));
         norm2 = Child("norm2", new LayerNorm(width));
         norm3 = Child("norm3", new LayerNorm(width));
+        Linear first = Child("linear1", TransformerBlock.First(width, feedForward, activation, random)), second = Child("linear2", new Linear(feedForward, width, random));
+        block = new(this, first, second, activation, normFirst, dropout, random);
     }
-
-    /// <summary>The layer with nothing but itself to look at: x is its own memory, and nothing is hidden.</summary>
-    /// <param name="x">[batch, time, width].</param>
-    public override Tensor Forward(Tensor x) => Forward(x, x, causal: false);
 
     /// <summary>The layer's output: [batch, time, width].</summary>
     /// <param name="x">[batch, time, width].</param>
@@ -33,8 +32,9 @@ public sealed class TransformerDecoderLayer : TransformerLayer
     /// <exception cref="ShapeException">A shape does not fit.</exception>
     public Tensor Forward(Tensor x, Tensor memory, bool causal = true, Tensor? padding = null, Tensor? memoryPadding = null)
     {
-        x = Residual(x, norm1, y => selfAttention.Forward(y, y, y, padding, causal));
-        x = Residual(x, norm2, y => crossAttention.Forward(y, memory, memory, memoryPadding));
-        return Residual(x, norm3, FeedForward);
+        Tensor y = block.Before(norm1, x);
+        x = block.After(norm1, x, selfAttention.Forward(y, y, y, padding, causal));
+        x = block.After(norm2, x, crossAttention.Forward(block.Before(norm2, x), memory, memory, memoryPadding));
+        return block.After(norm3, x, block.FeedForward(block.Before(norm3, x)));
     }
 }
