@@ -155,8 +155,16 @@ public static class Tape
 
         static void Add<T>(T* to, T* from, Shape shape, Shape toStrides, Shape fromStrides, int d) where T : unmanaged, INumber<T>
         {
-            if (d == shape.Rank) *to += *from;
-            else for (int i = 0; i < shape[d]; i++) Add(to + (long)i * toStrides[d], from + (long)i * fromStrides[d], shape, toStrides, fromStrides, d + 1);
+            if (d == shape.Rank)
+            {
+                *to += *from;
+                return;
+            }
+            int size = shape[d], toStride = toStrides[d], fromStride = fromStrides[d];
+            if (d < shape.Rank - 1)
+                for (int i = 0; i < size; i++) Add(to + (long)i * toStride, from + (long)i * fromStride, shape, toStrides, fromStrides, d + 1);
+            else
+                for (int i = 0; i < size; i++) to[(long)i * toStride] += from[(long)i * fromStride];
         }
     }
 

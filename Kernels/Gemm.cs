@@ -42,7 +42,8 @@ public static unsafe class Gemm
             bias = null;
         }
         if (columnMajor) (a, b, c) = (b.Transposed, a.Transposed, c.Transposed);      // C^T = B^T A^T
-        new Product<V, T>(a, b, c, accumulate, bias).Run();
+        if (GemmDot.Fits(a, b)) GemmDot.Run<V, T>(a, b, c, accumulate, bias);
+        else new Product<V, T>(a, b, c, accumulate, bias).Run();
     }
 
     /// <summary>C = A B, or C += A B, for tensors of two dimensions and of one type, outside the tape.</summary>
@@ -74,7 +75,7 @@ public static unsafe class Gemm
             int m = c.Rows, n = c.Columns, k = a.Columns;
             bool packA = n > 4 * TileColumns, packB = b.ColumnStride != 1 || m > 4 * GemmMicroKernel.MaxRows<V>();
             int rowsAtOnce = packA ? Math.Min(m, BlockRows) : m, columnsAtOnce = packB ? Math.Min(n, BlockColumns) : n, depth = Tiles(k, Tiles(k, BlockK));
-            long sizeA = packA ? (long)rowsAtOnce * depth : 0, sizeB = packB ? (long)Tiles(columnsAtOnce, TileColumns) * TileColumns * depth : 0;
+            long sizeA = packA ? (long)Tiles(rowsAtOnce, GemmMicroKernel.MaxRows<V>()) * Block<V, T>.PackedRows * depth : 0, sizeB = packB ? (long)Tiles(columnsAtOnce, TileColumns) * TileColumns * depth : 0;
             T* scratch = GemmPacking.Scratch<T>(sizeA + sizeB);
 
             for (int j = 0; j < n; j += columnsAtOnce)
@@ -106,6 +107,9 @@ public static unsafe class Gemm
 
         static int TileWidth => GemmMicroKernel.Vectors * V.Count;
 
+        // Packing writes four rows at a time.
+        public static int PackedRows => (GemmMicroKernel.MaxRows<V>() + 3) & -4;
+
         // Tiles differ in height by at most one: a last tile of a row or two would wait for the latency of its own sums.
         readonly int FirstRow(int tile) => (int)((long)tile * c.Rows / tileRows);
 
@@ -127,12 +131,12 @@ public static unsafe class Gemm
             if (PackedA != null && tile < tileRows)
             {
                 int row = FirstRow(tile);
-                GemmPacking.Columns(a.Block(row, 0, FirstRow(tile + 1) - row, a.Columns), PackedA + (long)row * a.Columns);
+                GemmPacking.Interleave<V, T>(a.Block(row, 0, FirstRow(tile + 1) - row, a.Columns), PackedA + (long)tile * PackedRows * a.Columns, PackedRows);
                 return;
             }
             if (PackedA != null) tile -= tileRows;
             int column = tile * TileWidth;
-            GemmPacking.Rows<V, T>(b.Block(0, column, b.Rows, Math.Min(TileWidth, c.Columns - column)), PackedB + (long)column * b.Rows, TileWidth);
+            GemmPacking.Interleave<V, T>(b.Block(0, column, b.Rows, Math.Min(TileWidth, c.Columns - column)).Transposed, PackedB + (long)column * b.Rows, TileWidth);
         }
 
         readonly void ComputeChunk(int chunk)
@@ -145,7 +149,7 @@ public static unsafe class Gemm
         readonly void ComputeTile(int tileRow, int tileColumn)
         {
             int k = a.Columns, i = FirstRow(tileRow), rows = FirstRow(tileRow + 1) - i, j = tileColumn * TileWidth, columns = Math.Min(TileWidth, c.Columns - j);
-            Matrix<T> p = PackedA == null ? a.Block(i, 0, rows, k) : new(PackedA + (long)i * k, rows, k, 1, rows);
+            Matrix<T> p = PackedA == null ? a.Block(i, 0, rows, k) : new(PackedA + (long)tileRow * PackedRows * k, rows, k, 1, PackedRows);
             Matrix<T> q = PackedB == null ? b.Block(0, j, k, columns) : new(PackedB + (long)j * k, k, columns, TileWidth, 1);
             Matrix<T> to = c.Block(i, j, rows, columns);
             if (c.ColumnStride != 1 && c.Columns != 1)

@@ -1,4 +1,8 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -6,6 +10,9 @@ namespace NeuralMemory;
 /// <summary>Copies parts of a matrix into the order in which the micro-kernel reads them, so that it walks through memory one line after another.</summary>
 static unsafe class GemmPacking
 {
+    /// <summary>Steps of a run that are copied before the next run's: one line of the cache, which is then read once even if all runs fall into one set of it.</summary>
+    const int Line = 16;
+
     [ThreadStatic] static byte[]? buffer;
 
     /// <summary>At least <paramref name="count"/> values of this thread's own, aligned to a cache line, undefined, valid until the next call on this thread.</summary>
@@ -13,27 +20,60 @@ static unsafe class GemmPacking
     {
         long bytes = count * sizeof(T) + 64;
         if (buffer is null || buffer.Length < bytes) buffer = GC.AllocateUninitializedArray<byte>(checked((int)bytes), pinned: true);
-        fixed (byte* start = buffer) return (T*)(((nint)start + 63) & -64);
+        return (T*)(((nint)Unsafe.AsPointer(ref buffer[0]) + 63) & -64);
     }
 
-    /// <summary>Column by column: element (i, j) goes to <c>to[i + j * rows]</c>. What a tile reads of A.</summary>
-    public static void Columns<T>(Matrix<T> from, T* to) where T : unmanaged
+    /// <summary>
+    /// Step p of run i goes to <c>to[p * width + i]</c>; what lies between the last run and the width is undefined. For A the runs are a tile's rows,
+    /// for B its columns, transposed.
+    /// </summary>
+    public static void Interleave<V, T>(Matrix<T> runs, T* to, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        for (int i = 0; i < from.Rows; i++)
+        int count = runs.Rows, steps = runs.Columns;
+        if (runs.RowStride == 1)
         {
-            T* source = from.At(i, 0), target = to + i;
-            for (int j = 0; j < from.Columns; j++, source += from.ColumnStride, target += from.Rows) *target = *source;
+            for (int p = 0; p < steps; p++, to += width)
+            {
+                T* from = runs.At(0, p);
+                int i = 0;
+                for (; i <= count - V.Count; i += V.Count) V.Store(to + i, V.Load(from + i));
+                if (i < count) V.StorePartial(to + i, V.LoadPartial(from + i, count - i, T.Zero), count - i);
+            }
         }
+        else if (typeof(T) == typeof(float) && runs.ColumnStride == 1 && (Sse.IsSupported || AdvSimd.Arm64.IsSupported))
+        {
+            int whole = steps & -4;
+            for (int line = 0; line < whole; line += Line)
+                for (int i = 0; i < count; i += 4)
+                    for (int p = line; p < Math.Min(line + Line, whole); p += 4)
+                        Transpose((float*)runs.At(i, p), runs.RowStride, Math.Min(4, count - i), (float*)to + (long)p * width + i, width);
+            OneByOne(runs, to, width, whole);
+        }
+        else OneByOne(runs, to, width, 0);
     }
 
-    /// <summary>Row by row, each <paramref name="width"/> values long and filled up with zeros. What a tile reads of B.</summary>
-    public static void Rows<V, T>(Matrix<T> from, T* to, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    static void OneByOne<T>(Matrix<T> runs, T* to, int width, int from) where T : unmanaged
     {
-        for (int i = 0; i < from.Rows; i++, to += width)
-        {
-            T* source = from.At(i, 0);
-            for (int j = 0; j < from.Columns; j++, source += from.ColumnStride) to[j] = *source;
-            for (int j = from.Columns; j < width; j++) to[j] = T.Zero;
-        }
+        for (int p = from; p < runs.Columns; p++)
+            for (int i = 0; i < runs.Rows; i++) to[(long)p * width + i] = *runs.At(i, p);
     }
+
+    /// <summary>Four steps of up to four runs; a run that is not there is read as the one before it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Transpose(float* from, nint stride, int runs, float* to, int width)
+    {
+        Vector128<float> a = Vector128.Load(from), b = runs > 1 ? Vector128.Load(from + stride) : a;
+        Vector128<float> c = runs > 2 ? Vector128.Load(from + 2 * stride) : b, d = runs > 3 ? Vector128.Load(from + 3 * stride) : c;
+        Vector128<float> ac = Low(a, c), bd = Low(b, d), AC = High(a, c), BD = High(b, d);      // a0 c0 a1 c1, b0 d0 b1 d1, ...
+        Low(ac, bd).Store(to);
+        High(ac, bd).Store(to + width);
+        Low(AC, BD).Store(to + 2 * width);
+        High(AC, BD).Store(to + 3 * width);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Vector128<float> Low(Vector128<float> a, Vector128<float> b) => Sse.IsSupported ? Sse.UnpackLow(a, b) : AdvSimd.Arm64.ZipLow(a, b);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Vector128<float> High(Vector128<float> a, Vector128<float> b) => Sse.IsSupported ? Sse.UnpackHigh(a, b) : AdvSimd.Arm64.ZipHigh(a, b);
 }

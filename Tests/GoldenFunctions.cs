@@ -41,6 +41,9 @@ static class GoldenFunctions
         ["tanh"] = g => g.Input(0).Tanh(),
         ["where"] = g => Tensor.Where(g.Input(0) > 0, g.Input(0), g.Input(1)),
 
+        // Losses
+        ["bce_with_logits"] = g => g.Input(0).BinaryCrossEntropyWithLogits(g.Input(1)),
+
         // Products of matrices
         ["matmul_2d"] = g => g.Input(0).MatMul(g.Input(1)),
         ["matmul_batched"] = g => g.Input(0).MatMul(g.Input(1)),

@@ -58,6 +58,33 @@ public sealed record WarmUpSchedule(long Steps, LearningRateSchedule Next) : Lea
     protected override double Rate(long t) => t < Steps ? Next.LearningRate(0) * (t + 1) / Steps : Next.LearningRate(t - Steps);
 }
 
+/// <summary>
+/// Constant at first, then falling in a straight line, then staying: initial up to step c, <c>eta(t) = final + (initial - final) (n - t) / (n - c)</c> from
+/// there to n, and then final.
+/// </summary>
+/// <param name="Initial">The rate at first.</param>
+/// <param name="ConstantSteps">c.</param>
+/// <param name="Steps">n.</param>
+/// <param name="Final">The rate from step n on.</param>
+public sealed record LinearDecaySchedule(double Initial, long ConstantSteps, long Steps, double Final = 0) : LearningRateSchedule
+{
+    /// <summary>The rate at first.</summary>
+    public double Initial { get; } = Hyperparameter.NotNegative(Initial);
+
+    /// <summary>c: the step from which it falls.</summary>
+    public long ConstantSteps { get; } = AtLeast(0, ConstantSteps, nameof(ConstantSteps));
+
+    /// <summary>n: the step from which it stays.</summary>
+    public long Steps { get; } = AtLeast(ConstantSteps, Steps, nameof(Steps));
+
+    /// <summary>The rate from step n on.</summary>
+    public double Final { get; } = Hyperparameter.NotNegative(Final);
+
+    /// <inheritdoc/>
+    protected override double Rate(long t) =>
+        t >= Steps ? Final : t <= ConstantSteps ? Initial : Final + (Initial - Final) * (Steps - t) / (Steps - ConstantSteps);
+}
+
 /// <summary>Falls along half a cosine and stays: <c>eta(t) = final + (initial - final) (1 + cos(pi min(t, n) / n)) / 2</c>.</summary>
 /// <remarks>Loshchilov and Hutter 2017 (arXiv 1608.03983), equation 5, without restarts.</remarks>
 /// <param name="Initial">The rate at first.</param>

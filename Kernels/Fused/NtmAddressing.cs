@@ -177,26 +177,32 @@ static unsafe class NtmAddressing
     /// <summary>y = softmax(scale x) over the first <paramref name="slots"/>; the padding gets 0.</summary>
     static void Softmax<V, T>(T* x, V scale, T* y, int slots, int padded) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
+        int whole = slots / V.Count * V.Count, rest = slots - whole;
         V max = V.Create(T.NegativeInfinity), sum = V.Zero;
-        for (int i = slots; i < padded; i++) x[i] = T.Zero;
-        for (int i = 0; i < slots; i += V.Count) max = V.Max(max, Masked(V.Load(x + i) * scale, i));
+        for (int i = 0; i < whole; i += V.Count) max = V.Max(max, V.Load(x + i) * scale);
+        if (rest > 0) max = V.Max(max, Tail());
         max = V.Create(V.MaxLane(max));
-        for (int i = 0; i < slots; i += V.Count)
+        for (int i = 0; i < whole; i += V.Count)
         {
-            V e = V.Exp(Masked(V.Load(x + i) * scale, i) - max);
+            V e = V.Exp(V.Load(x + i) * scale - max);
             sum += e;
             V.Store(y + i, e);
         }
+        if (rest > 0)
+        {
+            V e = V.Exp(Tail() - max);
+            sum += e;
+            V.Store(y + whole, e);
+        }
         V factor = V.One / V.Create(V.Sum(sum));
         for (int i = 0; i < slots; i += V.Count) V.Store(y + i, V.Load(y + i) * factor);
-        for (int i = (slots + V.Count - 1) / V.Count * V.Count; i < padded; i++) y[i] = T.Zero;
+        for (int i = slots; i < padded; i++) (x[i], y[i]) = (T.Zero, T.Zero);
 
-        V Masked(V value, int i)                                              // lanes beyond the last slot count for nothing
+        V Tail()                                                              // lanes beyond the last slot count for nothing
         {
-            if (i + V.Count <= slots) return value;
             T* lanes = stackalloc T[V.Count];
-            V.Store(lanes, value);
-            return V.LoadPartial(lanes, slots - i, T.NegativeInfinity);
+            V.Store(lanes, V.LoadPartial(x + whole, rest, T.Zero) * scale);
+            return V.LoadPartial(lanes, rest, T.NegativeInfinity);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -101,18 +102,20 @@ static unsafe class NtmHead
     public static void WriteBackward<V, T>(in NtmSizes s, T* memory, T* weightings, T* parameters, T* dMemory, T* dWeightings, T* dParameters)
         where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        int padded = s.PaddedSlots, width = s.Width;
+        int padded = s.PaddedSlots, width = s.Width, last = s.Heads - 1;
         for (int j = 0; j < width; j++)
         {
             T* m = memory + (long)j * padded, dm = dMemory + (long)j * padded;
-            for (int head = s.ReadHeads; head < s.Heads; head++)
+            for (int head = s.ReadHeads; head <= last; head++)
             {
                 int offset = s.HeadOffset(head) + s.AddressParameters + j;
                 T* w = weightings + (long)head * padded, dw = dWeightings + (long)head * padded;
                 V e = V.Create(parameters[offset]), a = V.Create(parameters[offset + width]), dErase = V.Zero, dAdd = V.Zero;
                 for (int i = 0; i < padded; i += V.Count)
                 {
-                    V d = V.Load(dm + i), weight = V.Load(w + i), erased = V.Load(m + i) * Others<V, T>(s, weightings, parameters, head, j, i);
+                    V d = V.Load(dm + i), weight = V.Load(w + i), erased = V.Load(m + i);
+                    for (int other = s.ReadHeads; other <= last; other++)
+                        if (other != head) erased *= Kept<V, T>(s, weightings, parameters, other, j, i);
                     dErase = V.Fma(d * erased, weight, dErase);
                     dAdd = V.Fma(d, weight, dAdd);
                     V.Store(dw + i, V.Fma(d, a - erased * e, V.Load(dw + i)));
@@ -120,17 +123,13 @@ static unsafe class NtmHead
                 dParameters[offset] = -V.Sum(dErase);
                 dParameters[offset + width] = V.Sum(dAdd);
             }
-            for (int i = 0; i < padded; i += V.Count) V.Store(dm + i, V.Load(dm + i) * Others<V, T>(s, weightings, parameters, -1, j, i));
+            for (int head = s.ReadHeads; head <= last; head++)
+                for (int i = 0; i < padded; i += V.Count) V.Store(dm + i, V.Load(dm + i) * Kept<V, T>(s, weightings, parameters, head, j, i));
         }
     }
 
-    /// <summary>The product of (1 - w[i] e[j]) over all writing heads but one.</summary>
-    static V Others<V, T>(in NtmSizes s, T* weightings, T* parameters, int but, int j, int i) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-    {
-        V product = V.One;
-        for (int head = s.ReadHeads; head < s.Heads; head++)
-            if (head != but)
-                product *= V.One - V.Load(weightings + (long)head * s.PaddedSlots + i) * V.Create(parameters[s.HeadOffset(head) + s.AddressParameters + j]);
-        return product;
-    }
+    /// <summary>1 - w[i] e[j]: how much of M[i, j] a writing head keeps.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static V Kept<V, T>(in NtmSizes s, T* weightings, T* parameters, int head, int j, int i) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> =>
+        V.One - V.Load(weightings + (long)head * s.PaddedSlots + i) * V.Create(parameters[s.HeadOffset(head) + s.AddressParameters + j]);
 }

@@ -39,7 +39,7 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
     NtmSizes sizes;
     Saved saved;
 
-    /// <summary>What the forward pass leaves for the backward one. Rows are padded to whole vectors.</summary>
+    /// <summary>What the forward pass leaves for the backward one. Rows are padded to whole vectors; only the padding of slots is ever read, and is zero.</summary>
     /// <param name="V">[time + 1, batch, reads + hidden]: what enters the controller at each step.</param>
     /// <param name="Gates">[time, batch, gates], activated.</param>
     /// <param name="Cell">[time + 1, batch, hidden].</param>
@@ -57,7 +57,7 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
         public static Saved Make(in NtmSizes s, int time, int batch, DType type, bool keeps)
         {
             int steps = keeps ? time : Math.Min(time, 1), states = keeps ? time + 1 : 2, slots = s.PaddedSlots;
-            Tensor New(Shape shape) => Tensor.Zeros(shape, type);
+            Tensor New(Shape shape) => Tensor.Empty(shape, type);
             return new(
                 New([states, batch, Recurrence.Pad(s.Reads + s.Hidden)]), New([steps, batch, Recurrence.Pad(s.Gates)]), New([states, batch, s.Hidden]),
                 New([steps, batch, Recurrence.Pad(s.HeadParameters)]), New([states, batch, s.Width, slots]), New([steps, batch, slots]),
@@ -99,7 +99,7 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
         weightings = Tensor.Empty([time, batch, s.Heads, s.Slots], x.DType);
 
         Forward forward = new(s, saved, x, memory, before, reads, hidden, cell, weights.HeadBias.Contiguous(),
-            Tensor.Zeros([s.Reads + s.Hidden, Recurrence.Pad(s.Gates)], x.DType), Tensor.Zeros([s.Hidden, Recurrence.Pad(s.HeadParameters)], x.DType),
+            Tensor.Empty([s.Reads + s.Hidden, Recurrence.Pad(s.Gates)], x.DType), Tensor.Empty([s.Hidden, Recurrence.Pad(s.HeadParameters)], x.DType),
             Tensor.Empty([batch, s.PaddedSlots + s.Shifts + Recurrence.Lanes], x.DType), y, lastMemory, lastWeightings, lastCell, weightings);
         Cpu.For(x.DType, 1, 1, new PackForward(s, weights.Read, recurrent, weights.Head, forward.RecurrentTransposed, forward.HeadTransposed));
         Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, forward);
@@ -175,10 +175,13 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
         void Begin<V, T>(int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             T* m = saved.State<T>(saved.Memory, 0, b), from = memory.Pointer<T>() + (long)b * s.Slots * s.Width;
+            T* w = saved.State<T>(saved.Weighting, 0, b);
+            new Span<T>(m, s.Width * s.PaddedSlots).Clear();                             // the padding of memory and weightings is zero, and stays so
+            new Span<T>(w, s.Heads * s.PaddedSlots).Clear();
             for (int i = 0; i < s.Slots; i++)
                 for (int j = 0; j < s.Width; j++) m[(long)j * s.PaddedSlots + i] = from[(long)i * s.Width + j];
             for (int head = 0; head < s.Heads; head++)
-                Copy(weightings.Pointer<T>() + ((long)b * s.Heads + head) * s.Slots, saved.State<T>(saved.Weighting, 0, b) + (long)head * s.PaddedSlots, s.Slots);
+                Copy(weightings.Pointer<T>() + ((long)b * s.Heads + head) * s.Slots, w + (long)head * s.PaddedSlots, s.Slots);
             T* v = saved.State<T>(saved.V, 0, b);
             Copy(reads.Pointer<T>() + (long)b * s.Reads, v, s.Reads);
             Copy(hidden.Pointer<T>() + (long)b * s.Hidden, v + s.Reads, s.Hidden);
@@ -254,11 +257,11 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
         NtmSizes s = sizes;
         Tensor x = Input(0), y = Output();
         int time = x.Shape[0], batch = x.Shape[1], inputs = s.Controller == NtmController.Lstm ? s.Reads + s.Hidden : s.Reads;
-        Tensor dz = Tensor.Zeros([time, batch, Recurrence.Pad(s.Gates)], x.DType), dp = Tensor.Zeros([time, batch, Recurrence.Pad(s.HeadParameters)], x.DType);
+        Tensor dz = Tensor.Empty([time, batch, Recurrence.Pad(s.Gates)], x.DType), dp = Tensor.Empty([time, batch, Recurrence.Pad(s.HeadParameters)], x.DType);
         Tensor dMemory = Tensor.Zeros([batch, s.Width, s.PaddedSlots], x.DType), dWeightings = Tensor.Zeros([batch, s.Heads, s.PaddedSlots], x.DType);
         Tensor dv = Tensor.Zeros([batch, Recurrence.Pad(s.Reads + s.Hidden)], x.DType), dCell = Tensor.Zeros([batch, s.Hidden], x.DType);
-        Tensor dHidden = Tensor.Zeros([batch, Recurrence.Pad(s.Hidden)], x.DType);
-        Tensor recurrent = Tensor.Zeros([s.Gates, Recurrence.Pad(s.Reads + s.Hidden)], x.DType), head = Tensor.Zeros([s.HeadParameters, Recurrence.Pad(s.Hidden)], x.DType);
+        Tensor dHidden = Tensor.Empty([batch, Recurrence.Pad(s.Hidden)], x.DType);
+        Tensor recurrent = Tensor.Empty([s.Gates, Recurrence.Pad(s.Reads + s.Hidden)], x.DType), head = Tensor.Empty([s.HeadParameters, Recurrence.Pad(s.Hidden)], x.DType);
         Tensor scratch = Tensor.Empty([batch, 2 * s.PaddedSlots + s.Shifts + Recurrence.Lanes], x.DType);
 
         Cpu.For(x.DType, 1, 1, new PackBackward(s, Input(1), Input(2), Input(3), recurrent, head));

@@ -22,9 +22,15 @@ static unsafe class Recurrence
         int rows = source.Shape[0], columns = source.Shape[1], rowStride = source.Strides[0], columnStride = source.Strides[1];
         T* from = source.Pointer<T>();
         for (int j0 = 0; j0 < columns; j0 += Lanes)                   // a block of columns at a time: its lines of the target stay in the cache
-            for (int i = 0; i < rows; i++)
-                for (int j = j0; j < Math.Min(j0 + Lanes, columns); j++)
-                    target[(long)j * stride + i] = from[(long)i * rowStride + (long)j * columnStride];
+        {
+            int width = Math.Min(Lanes, columns - j0);
+            T* to = target + (long)j0 * stride, row = from + (long)j0 * columnStride;
+            for (int i = 0; i < rows; i++, to++, row += rowStride)
+            {
+                T* s = row, t = to;
+                for (int j = 0; j < width; j++, s += columnStride, t += stride) *t = *s;
+            }
+        }
     }
 
     /// <summary>target[i, j] = source[i, j], source [rows, columns] with any strides; the target's rows are <paramref name="stride"/> apart.</summary>

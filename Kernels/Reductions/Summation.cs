@@ -49,7 +49,9 @@ static unsafe class Summation
         StridedLoop terms = new(Pick(source.Shape, summed[..summedRank]), Pick(source.Strides, summed[..summedRank]));
         StridedLoop results = new(Pick(source.Shape, kept[..keptRank]), Pick(source.Strides, kept[..keptRank]), Pick(strides, kept[..keptRank]));
 
-        if (results.Count == 1 && terms.Count > Part)
+        if (summedRank == 0)
+            Cpu.For(source.DType, results.Count, Cpu.Grain, new Each<F>(source, target, results, factor));
+        else if (results.Count == 1 && terms.Count > Part)
         {
             int parts = (terms.Count + Part - 1) / Part;
             Tensor partial = Tensor.Zeros([parts], source.DType);
@@ -82,6 +84,25 @@ static unsafe class Summation
         public static V Of<V>(V x) where V : struct, ISimd<V> => x * x;
     }
 
+    /// <summary>Sums of one term each.</summary>
+    readonly struct Each<F>(Tensor source, Tensor target, StridedLoop results, double factor) : ICpuKernel where F : struct, ITerm
+    {
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int stride = results.InnerStride(0), targetStride = results.InnerStride(1);
+            for (int length; start < end; start += length)
+            {
+                length = Math.Min(results.Locate(start, out long from, out long to, out _, out _), end - start);
+                T* p = source.Pointer<T>() + from, sum = target.Pointer<T>() + to;
+                for (int i = 0; i < length; i += V.Count, p += (long)V.Count * stride, sum += (long)V.Count * targetStride)
+                {
+                    V term = F.Of(Lanes.Load<V, T>(p, stride, length - i));
+                    Lanes.Store(sum, targetStride, V.Fma(term, V.Constant(factor), Lanes.Load<V, T>(sum, targetStride, length - i)), length - i);
+                }
+            }
+        }
+    }
+
     /// <summary>One sum after the other, each along its terms.</summary>
     readonly struct Rows<F>(Tensor source, Tensor target, StridedLoop terms, StridedLoop results, double factor) : ICpuKernel where F : struct, ITerm
     {
@@ -105,19 +126,29 @@ static unsafe class Summation
             {
                 length = Math.Min(Math.Min(results.Locate(start, out long from, out long to, out _, out _), end - start), V.Count);
                 T* p = source.Pointer<T>() + from, sum = target.Pointer<T>() + to;
-                Counter<V> counter = default;
-                for (int i = 0; i < terms.Count;)
-                {
-                    V run = V.Zero;
-                    for (int limit = Math.Min(i + Summation.Run, terms.Count), n; i < limit; i += n)
-                    {
-                        n = Math.Min(terms.Locate(i, out long o, out _, out _, out _), limit - i);
-                        for (int j = 0; j < n; j++) run += F.Of(Lanes.Load<V, T>(p + o + (long)j * terms.InnerStride(0), 1, length));
-                    }
-                    counter.Add(run);
-                }
-                Lanes.Store(sum, stride, V.Fma(counter.Total, V.Constant(factor), Lanes.Load<V, T>(sum, stride, length)), length);
+                V total = terms.Count <= Summation.Run ? OneRun<V, T>(p, 0, terms.Count, length) : ManyRuns<V, T>(p, length);
+                Lanes.Store(sum, stride, V.Fma(total, V.Constant(factor), Lanes.Load<V, T>(sum, stride, length)), length);
             }
+        }
+
+        V ManyRuns<V, T>(T* p, int length) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            Counter<V> counter = default;
+            for (int i = 0; i < terms.Count; i += Summation.Run) counter.Add(OneRun<V, T>(p, i, Math.Min(i + Summation.Run, terms.Count), length));
+            return counter.Total;
+        }
+
+        V OneRun<V, T>(T* p, int from, int to, int length) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            V run = V.Zero;
+            int stride = terms.InnerStride(0);
+            for (int i = from, n; i < to; i += n)
+            {
+                n = Math.Min(terms.Locate(i, out long o, out _, out _, out _), to - i);
+                T* row = p + o;
+                for (int j = 0; j < n; j++, row += stride) run += F.Of(Lanes.Load<V, T>(row, 1, length));
+            }
+            return run;
         }
     }
 

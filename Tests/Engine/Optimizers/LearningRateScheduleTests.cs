@@ -21,6 +21,13 @@ public class LearningRateScheduleTests
     public void Warm_up_of_no_steps_is_nothing() => Gives(new ConstantSchedule(0.3).WithWarmUp(0), (0, 0.3), (1, 0.3));
 
     [Test]
+    public void Linear_decay() => Gives(
+        new LinearDecaySchedule(1.0, 4, 8, 0.2), (0, 1.0), (4, 1.0), (5, 0.8), (6, 0.6), (7, 0.4), (8, 0.2), (100, 0.2));
+
+    [Test]
+    public void Linear_decay_of_no_steps_is_a_drop() => Gives(new LinearDecaySchedule(1.0, 3, 3), (2, 1), (3, 0), (4, 0));
+
+    [Test]
     public void Cosine() => Gives(
         new CosineSchedule(1.0, 6, 0.2), (0, 1.0), (2, 0.8), (3, 0.6), (4, 0.4), (6, 0.2), (100, 0.2));
 
@@ -59,6 +66,8 @@ public class LearningRateScheduleTests
         Refuses("Steps", () => new ConstantSchedule(1).WithWarmUp(-1));
         Refuses("Steps", () => new CosineSchedule(1, 0));
         Refuses("Final", () => new CosineSchedule(1, 1, double.NaN));
+        Refuses("Steps", () => new LinearDecaySchedule(1, 3, 2));
+        Refuses("ConstantSteps", () => new LinearDecaySchedule(1, -1, 2));
         Refuses("Interval", () => new StepSchedule(1, 0));
         Refuses("Factor", () => new ExponentialSchedule(1, -0.1));
         Refuses("Width", () => new InverseSquareRootSchedule(0));

@@ -1,0 +1,116 @@
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace NeuralMemory.Cli;
+
+/// <summary>One picture of the live view, laid out for the terminal's size: heading, progress, cost, and below them the sample beside the weightings.</summary>
+sealed class Frame(LiveView view, Snapshot? sample, int height) : Renderable
+{
+    const int HeadLines = 4, CaptionLines = 2, FreeLines = 2, Gap = 2, FewestRows = 4, MostRows = 12;
+    const string Sparks = "▁▂▃▄▅▆▇█";
+
+    static readonly Style faint = new(Color.Grey), strong = new(decoration: Decoration.Bold), accent = new(Color.DarkOrange);
+
+    protected override IEnumerable<Segment> Render(RenderOptions options, int width)
+    {
+        List<List<Segment>> lines = [[new(view.Heading, faint)], Bar(width), Numbers(width)];
+        int rows = Math.Min(MostRows, (height - HeadLines - CaptionLines - FreeLines) / 2);
+        if (sample is not null && rows >= FewestRows)
+        {
+            lines.Add([]);
+            lines.AddRange(Pictures(sample, width, rows, options.ColorSystem != ColorSystem.NoColors));
+        }
+        foreach (List<Segment> line in lines)
+        {
+            foreach (Segment segment in Segment.Truncate(line, width)) yield return segment;
+            yield return Segment.LineBreak;
+        }
+    }
+
+    List<Segment> Bar(int width)
+    {
+        long done = sample?.Sequences ?? view.Begun;
+        string numbers = $"  {done:n0} / {view.Total:n0}  {100 * done / view.Total,3}%  {view.Left} left";
+        int cells = Math.Max(0, width - numbers.Length), full = (int)(cells * Math.Min(done, view.Total) / view.Total);
+        return [new(new string('━', full), accent), new(new string('─', cells - full), faint), new(numbers)];
+    }
+
+    List<Segment> Numbers(int width)
+    {
+        string cost = view.Costs.Length > 0 ? $"{view.Costs[^1]:0.00}" : "-";
+        List<Segment> line = [new("cost "), new($"{cost} bits", strong), new($"  {view.Rate:n0} sequences/s  ")];
+        int room = width - Segment.CellCount(line), count = Math.Min(room, view.Costs.Length);
+        if (count < 2) return line;
+        // The greatest cost of those that share a column; the whole run, from left to right.
+        double[] columns = [.. Enumerable.Range(0, count).Select(i => view.Costs[(i * view.Costs.Length / count)..((i + 1) * view.Costs.Length / count)].Max())];
+        double most = Math.Max(columns.Max(), 1e-9);
+        line.Add(new(string.Concat(columns.Select(c => Sparks[(int)Math.Min(Sparks.Length - 1, Sparks.Length * c / most)])), accent));
+        return line;
+    }
+
+    List<List<Segment>> Pictures(Snapshot sample, int width, int rows, bool colors)
+    {
+        int bits = sample.Target.GetLength(0), steps = sample.Target.GetLength(1), pixels = 2 * rows;
+        int room = sample.Read is null ? width : (width - Gap) / 2;
+        int scale = Math.Clamp(Math.Min(pixels / bits, room / Math.Max(1, view.MostOutputSteps)), 1, 4), down = Math.Max(1, Math.Min(pixels / bits, 2 * scale));
+        int shown = Math.Min(steps, room / scale), left = Math.Min(room, Math.Max(20, view.MostOutputSteps * scale));
+        string part = shown < steps ? $", first {shown} of {steps} steps" : "";
+
+        List<List<Segment>> target = Draw(First(sample.Target, shown), shown * scale, down * bits, Pixels.Bits, $"target, length {sample.Length}{part}", left, rows, colors);
+        List<List<Segment>> output = Draw(First(sample.Output, shown), shown * scale, down * bits, Pixels.Bits, $"output, {sample.WrongBits} of {bits * steps} wrong", left, rows, colors);
+        if (sample.Read is null) return [.. target, .. output];
+
+        int right = width - left - Gap, columns = sample.Steps <= right ? sample.Steps * Math.Clamp(right / Math.Max(1, view.MostSteps), 1, 2) : right;
+        (int first, int end) = Window(sample, pixels);
+        string slots = $"slots {first + 1} to {end} of {sample.Read.GetLength(0)}";
+        List<List<Segment>> write = Weighting(sample.Write, $"write weighting, {slots}"), read = Weighting(sample.Read, $"read weighting, {slots}");
+        return [.. Beside(target, write, left), .. Beside(output, read, left)];
+
+        List<List<Segment>> Weighting(float[,]? looks, string caption) => looks is null ? Draw(new float[0, 0], 0, 0, Pixels.Weights, "no head writes", right, rows, colors)
+            : Draw(Rows(looks, first, end), columns, pixels, Pixels.Weights, caption, right, rows, colors);
+    }
+
+    /// <summary>A picture under its caption, with as many lines whatever it shows.</summary>
+    static List<List<Segment>> Draw(float[,] values, int wide, int high, Color[] ramp, string caption, int width, int rows, bool colors)
+    {
+        List<List<Segment>> lines = [Segment.Truncate([new Segment(caption, faint)], width), .. Pixels.Draw(values, wide, high, ramp, colors)];
+        while (lines.Count <= rows) lines.Add([]);
+        return lines;
+    }
+
+    static IEnumerable<List<Segment>> Beside(List<List<Segment>> left, List<List<Segment>> right, int width)
+    {
+        for (int i = 0; i < left.Count; i++)
+            yield return [.. left[i], Segment.Padding(Math.Max(0, width + Gap - Segment.CellCount(left[i]))), .. right[i]];
+    }
+
+    /// <summary>The slots that the heads look at, a slot a pixel at least: all but a hundredth of what was looked at lies in them.</summary>
+    static (int First, int End) Window(Snapshot sample, int least)
+    {
+        int slots = sample.Read!.GetLength(0);
+        double[] looks = new double[slots];
+        foreach (float[,]? weighting in (float[,]?[])[sample.Read, sample.Write])
+            for (int i = 0; i < slots && weighting is not null; i++)
+                for (int t = 0; t < sample.Steps; t++) looks[i] += weighting[i, t] * weighting[i, t];
+        double spare = looks.Sum() / 100;
+        (int first, int end) = (0, slots);
+        while (end - first > least && Math.Min(looks[first], looks[end - 1]) <= spare)
+            spare -= looks[first] <= looks[end - 1] ? looks[first++] : looks[--end];
+        return (first, end);
+    }
+
+    static float[,] First(float[,] values, int columns)
+    {
+        float[,] first = new float[values.GetLength(0), columns];
+        for (int row = 0; row < values.GetLength(0); row++)
+            for (int column = 0; column < columns; column++) first[row, column] = values[row, column];
+        return first;
+    }
+
+    static float[,] Rows(float[,] values, int start, int end)
+    {
+        float[,] rows = new float[end - start, values.GetLength(1)];
+        Array.Copy(values, start * values.GetLength(1), rows, 0, rows.Length);
+        return rows;
+    }
+}

@@ -1,0 +1,31 @@
+using NeuralMemory.Models;
+using NeuralMemory.Training;
+
+namespace NeuralMemory.Cli;
+
+/// <summary>Lines for a file or a pipe: one now and then, without control codes.</summary>
+sealed class PlainView(Session session, RunConfiguration run, SequenceModel model) : IView
+{
+    static readonly TimeSpan period = TimeSpan.FromSeconds(1);
+
+    TimeSpan next;
+
+    public TrainingResult Run(Trainer trainer, Func<TrainingResult> train)
+    {
+        session.Output.WriteLine(Progress.Heading(run, model.ParameterCount));
+        if (trainer.State.Sequences > 0) session.Output.WriteLine($"Going on after {trainer.State.Sequences} sequences.");
+        trainer.Logged += Show;
+        return train();
+    }
+
+    /// <summary>However fast training is, a line a second is enough; the last is always shown.</summary>
+    void Show(TrainingMetrics metrics)
+    {
+        if (metrics.Elapsed < next && metrics.Sequences < run.Sequences) return;
+        next = metrics.Elapsed + period;
+        string left = Progress.Left(run.Sequences - metrics.Sequences, metrics.SequencesPerSecond);
+        session.Output.WriteLine(
+            $"{metrics.Sequences,8} / {run.Sequences}  cost {metrics.BitsPerSequence,8:0.00} bits, {metrics.WrongBits,6:0.0} wrong  "
+            + $"{metrics.SequencesPerSecond,6:0} sequences/s  {metrics.TimeStepsPerSecond,7:0} steps/s  {left} left");
+    }
+}

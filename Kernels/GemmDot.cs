@@ -1,0 +1,105 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using NeuralMemory.Simd;
+
+namespace NeuralMemory;
+
+/// <summary>
+/// A product of a few contiguous rows with contiguous columns, as of a vector with a transposed matrix: each element is a dot product whose lanes are summed at
+/// the end. It reads B once, in place; packing it would read and write it once more and pays only from about <see cref="MaxRows"/> rows on.
+/// </summary>
+static unsafe class GemmDot
+{
+    /// <summary>The most rows that are worth the summing of lanes: beyond, packing is faster.</summary>
+    public const int MaxRows = 4;
+
+    /// <summary>Whether A and B lie as this kernel needs them and A has few enough rows.</summary>
+    public static bool Fits<T>(Matrix<T> a, Matrix<T> b) where T : unmanaged => a.Rows <= MaxRows && (a.ColumnStride == 1 || a.Columns == 1) && (b.RowStride == 1 || b.Rows == 1) && b.ColumnStride != 1;
+
+    /// <summary>C = A B, C += A B, or A B + bias, shared out by columns.</summary>
+    public static void Run<V, T>(Matrix<T> a, Matrix<T> b, Matrix<T> c, bool accumulate, T* bias)
+        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> =>
+        ThreadTeam.For(c.Columns, Math.Max(4, (int)(Grain / ((long)a.Rows * a.Columns + 1)) & -4), new Body<V, T> { A = a, B = b, C = c, Accumulate = accumulate, Bias = bias });
+
+    // Multiplications that are worth another thread.
+    const long Grain = 64 * 1024;
+
+    struct Body<V, T> : IParallelBody where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        public Matrix<T> A, B, C;
+        public T* Bias;
+        public bool Accumulate;
+
+        public readonly void Run(int start, int end)
+        {
+            for (int j = start; j < end; j += 4)
+            {
+                int columns = Math.Min(4, end - j);
+                for (int i = 0; i < A.Rows; i += 2)
+                {
+                    if (A.Rows - i >= 2) Four<Two>(i, j, columns);
+                    else Four<One>(i, j, columns);
+                }
+            }
+        }
+
+        /// <summary>One or two rows times four columns; a column that is not there is read as the last one.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        readonly void Four<R>(int i, int j, int columns) where R : struct, IRows
+        {
+            int k = A.Columns, p = 0;
+            T* a0 = A.At(i, 0), a1 = a0 + (R.IsTwo ? A.RowStride : 0);
+            T* b0 = B.At(0, j), b1 = b0 + (columns > 1 ? B.ColumnStride : 0), b2 = b1 + (columns > 2 ? B.ColumnStride : 0), b3 = b2 + (columns > 3 ? B.ColumnStride : 0);
+            V c00 = V.Zero, c01 = V.Zero, c02 = V.Zero, c03 = V.Zero, c10 = V.Zero, c11 = V.Zero, c12 = V.Zero, c13 = V.Zero;
+            for (; p <= k - V.Count; p += V.Count)
+            {
+                V x0 = V.Load(a0 + p), x1 = R.IsTwo ? V.Load(a1 + p) : V.Zero;
+                V y = V.Load(b0 + p);
+                c00 = V.Fma(x0, y, c00);
+                if (R.IsTwo) c10 = V.Fma(x1, y, c10);
+                y = V.Load(b1 + p);
+                c01 = V.Fma(x0, y, c01);
+                if (R.IsTwo) c11 = V.Fma(x1, y, c11);
+                y = V.Load(b2 + p);
+                c02 = V.Fma(x0, y, c02);
+                if (R.IsTwo) c12 = V.Fma(x1, y, c12);
+                y = V.Load(b3 + p);
+                c03 = V.Fma(x0, y, c03);
+                if (R.IsTwo) c13 = V.Fma(x1, y, c13);
+            }
+            if (p < k)
+            {
+                int rest = k - p;
+                V x0 = V.LoadPartial(a0 + p, rest, T.Zero), x1 = R.IsTwo ? V.LoadPartial(a1 + p, rest, T.Zero) : V.Zero;
+                V y0 = V.LoadPartial(b0 + p, rest, T.Zero), y1 = V.LoadPartial(b1 + p, rest, T.Zero), y2 = V.LoadPartial(b2 + p, rest, T.Zero), y3 = V.LoadPartial(b3 + p, rest, T.Zero);
+                (c00, c01, c02, c03) = (V.Fma(x0, y0, c00), V.Fma(x0, y1, c01), V.Fma(x0, y2, c02), V.Fma(x0, y3, c03));
+                if (R.IsTwo) (c10, c11, c12, c13) = (V.Fma(x1, y0, c10), V.Fma(x1, y1, c11), V.Fma(x1, y2, c12), V.Fma(x1, y3, c13));
+            }
+            Put(i, j, c00);
+            if (columns > 1) Put(i, j + 1, c01);
+            if (columns > 2) Put(i, j + 2, c02);
+            if (columns > 3) Put(i, j + 3, c03);
+            if (!R.IsTwo) return;
+            Put(i + 1, j, c10);
+            if (columns > 1) Put(i + 1, j + 1, c11);
+            if (columns > 2) Put(i + 1, j + 2, c12);
+            if (columns > 3) Put(i + 1, j + 3, c13);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        readonly void Put(int i, int j, V sums)
+        {
+            T* c = C.At(i, j);
+            T sum = V.Sum(sums);
+            *c = Accumulate ? *c + sum : Bias != null ? Bias[j] + sum : sum;
+        }
+    }
+
+    interface IRows
+    {
+        static abstract bool IsTwo { get; }
+    }
+
+    struct One : IRows { public static bool IsTwo => false; }
+    struct Two : IRows { public static bool IsTwo => true; }
+}

@@ -1,0 +1,183 @@
+namespace NeuralMemory.Tests.Engine;
+
+[NonParallelizable]
+public class TapeTests
+{
+    static Tensor Leaf(params float[] values) => Tensor.From(values, [values.Length]).RequireGradient();
+
+    [Test]
+    public void Gradients_accumulate_over_uses_and_over_calls()
+    {
+        Tensor x = Leaf(1, 2, 3);
+        for (int call = 1; call <= 2; call++)
+        {
+            (x * x + x).Sum().Backward();
+            Assert.That(x.Gradient.ToArray(), Is.EqualTo(new float[] { 3 * call, 5 * call, 7 * call }));
+        }
+        x.ZeroGradient();
+        Assert.That(x.Gradient.ToArray(), Is.All.Zero);
+    }
+
+    [Test]
+    public void Intermediate_gradients_are_kept_on_request_only()
+    {
+        Tensor x = Leaf(1, 2), y = x * 2, z = (y * 3).RetainGradient();
+        z.Sum().Backward();
+        Assert.That(y.HasGradient, Is.False);
+        Assert.That(() => y.Gradient, Throws.InvalidOperationException.With.Message.Contains("retain"));
+        Assert.That(z.Gradient.ToArray(), Is.All.EqualTo(1));
+        Assert.That(x.Gradient.ToArray(), Is.All.EqualTo(6));
+    }
+
+    [Test]
+    public void Nothing_is_recorded_without_need()
+    {
+        Tensor x = Leaf(1, 2);
+        using (Tape.NoGradient()) Assert.That((x * 2).RequiresGradient, Is.False);
+        Assert.That((x.Detach() * 2).RequiresGradient, Is.False);
+        Assert.That((x * 2).RequiresGradient, Is.True);
+        Assert.That(() => (x.Detach() * 2).Sum().Backward(), Throws.InvalidOperationException.With.Message.Contains("requires a gradient"));
+        Assert.That(() => (x * 2).Backward(), Throws.InvalidOperationException.With.Message.Contains("[2] has 2 elements"));
+        Assert.That(() => (x * 2).Backward(Tensor.Ones([3])), Throws.TypeOf<ShapeException>().With.Message.Contains("[3]").And.Message.Contains("[2]"));
+        Assert.That(() => (x * 2).RequireGradient(), Throws.InvalidOperationException.With.Message.Contains("Mul"));
+        Assert.That(() => Tensor.Range(0, 3).RequireGradient(), Throws.InvalidOperationException.With.Message.Contains("Int32"));
+    }
+
+    [Test]
+    public void A_tensor_used_after_its_step_says_so()
+    {
+        Tensor x = Leaf(1, 2), inner, kept;
+        using (Tape.Step())
+        {
+            inner = x * 2;
+            kept = inner.Keep();
+        }
+        Assert.That(inner.IsAlive, Is.False);
+        Assert.That(() => inner.ToArray(), Throws.InvalidOperationException.With.Message.Contains("step that has ended"));
+        Assert.That(() => inner + x, Throws.InvalidOperationException.With.Message.Contains("step that has ended"));
+        Assert.That(inner.ToString(), Does.Contain("ended"));
+        Assert.That(kept.ToArray(), Is.EqualTo(new float[] { 2, 4 }));
+        Assert.That(() => default(Tensor).Shape, Throws.InvalidOperationException.With.Message.Contains("never given a value"));
+        using (Tape.Step())
+        {
+            Tensor reused = x * 5;
+            Assert.That(() => inner.ToArray(), Throws.InvalidOperationException, "its memory belongs to another tensor now");
+            Assert.That(reused.ToArray(), Is.EqualTo(new float[] { 5, 10 }));
+        }
+    }
+
+    [Test]
+    public void Steps_nest_and_end_in_order()
+    {
+        Tensor x = Leaf(3);
+        using (Tape.Step())
+        {
+            Tensor outer = x * 2, inner;
+            using (Tape.Step()) inner = outer * 2;
+            Assert.That(inner.IsAlive, Is.False);
+            Assert.That(outer.Item(), Is.EqualTo(6));
+            outer.Sum().Backward();
+        }
+        Assert.That(x.Gradient.Item(), Is.EqualTo(2));
+
+        Tape.Scope first = Tape.Step(), second = Tape.Step();
+        Assert.That(() => first.Dispose(), Throws.InvalidOperationException.With.Message.Contains("begun within it"));
+        second.Dispose();
+        first.Dispose();
+        Assert.That(() => first.Dispose(), Throws.InvalidOperationException.With.Message.Contains("once"));
+    }
+
+    [Test]
+    public void Parameters_made_within_a_step_outlive_it()
+    {
+        Tensor persistent, outside;
+        using (Tape.Step())
+        {
+            persistent = Tensor.Persistent([2]);
+            using (Tape.OutsideStep()) outside = Tensor.Ones([2]) + 1;
+        }
+        Assert.That(persistent.ToArray(), Is.All.Zero);
+        Assert.That(outside.ToArray(), Is.All.EqualTo(2));
+    }
+
+    [Test]
+    public void Non_finite_values_are_caught_where_they_arise()
+    {
+        Tensor x = Leaf(1, -1, 2);
+        using (Tape.DetectNonFinite())
+        {
+            NonFiniteException thrown = Assert.Throws<NonFiniteException>(() => _ = (x.Log() * 0).Exp())!;
+            Assert.That(thrown.Operation, Is.EqualTo("Log"));
+            Assert.That(thrown.Message, Does.Contain("output 0, [3], is NaN at [1]").And.Contain("[3] from -1 to 2"));
+
+            Tensor zero = Leaf(0);
+            Tensor root = zero.Sqrt().Sum();
+            thrown = Assert.Throws<NonFiniteException>(() => root.Backward())!;
+            Assert.That(thrown.Message, Does.Contain("Sqrt").And.Contain("the gradient of input 0"));
+        }
+        Assert.That(x.Log().ToArray()[1], Is.NaN);
+    }
+
+    [Test]
+    public void A_step_takes_no_memory_once_the_longest_has_been_seen()
+    {
+        Tensor weight = Tensor.Persistent([20, 20]).RequireGradient();
+        weight.Fill(.01);
+        Tensor input = Tensor.Persistent([40, 20]);
+        void Step(int length)
+        {
+            using (Tape.Step())
+            {
+                Tensor h = input.Slice(0, 0, 1).MatMul(weight);
+                for (int t = 1; t < length; t++) h = (h.MatMul(weight) + input.Slice(0, t, t + 1)).Tanh();
+                weight.ZeroGradient();
+                h.Sum().Backward();
+            }
+        }
+        for (int i = 0; i < 3; i++) Step(40);
+        for (int length = 1; length < 40; length++) Step(length);              // compiled and tiered as far as it will be
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        long native = Storage.TotalBytes, managed = GC.GetAllocatedBytesForCurrentThread();
+        for (int length = 1; length <= 40; length++) Step(length);
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - managed, Is.Zero);
+        Assert.That(Storage.TotalBytes, Is.EqualTo(native));
+    }
+
+    [Test]
+    public void Threads_have_tapes_of_their_own()
+    {
+        float[][] results = new float[4][];
+        Thread[] threads = [.. Enumerable.Range(0, results.Length).Select(i => new Thread(() =>
+        {
+            Tensor x = Tensor.From([1f, 2, 3], [3]).RequireGradient();
+            for (int step = 0; step < 200; step++)
+                using (Tape.Step())
+                {
+                    x.ZeroGradient();
+                    (x * x * (i + 1)).Sum().Backward();
+                }
+            results[i] = x.Gradient.ToArray();
+        }))];
+        foreach (Thread thread in threads) thread.Start();
+        foreach (Thread thread in threads) thread.Join();
+        for (int i = 0; i < results.Length; i++) Assert.That(results[i], Is.EqualTo(new float[] { 2 * (i + 1), 4 * (i + 1), 6 * (i + 1) }));
+
+        Tape.Scope scope = Tape.Step();
+        Exception? caught = null;
+        Thread other = new(() => caught = Assert.Catch(scope.Dispose));
+        other.Start();
+        other.Join();
+        scope.Dispose();
+        Assert.That(caught, Is.TypeOf<InvalidOperationException>().With.Message.Contains("thread"));
+    }
+
+    [Test]
+    public void Several_roots_are_differentiated_at_once()
+    {
+        Tensor x = Leaf(2, 3);
+        Tensor y = x * x, z = y + x;
+        Tape.Backward([y, z], [Tensor.From([1f, 0], [2]), Tensor.From([0f, 1], [2])]);
+        Assert.That(x.Gradient.ToArray(), Is.EqualTo(new float[] { 4, 7 }));
+    }
+}

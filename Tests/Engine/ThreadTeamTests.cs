@@ -1,0 +1,100 @@
+namespace NeuralMemory.Tests.Engine;
+
+[NonParallelizable]
+public class ThreadTeamTests
+{
+    readonly struct Count(int[] counts, int grain, int total) : IParallelBody
+    {
+        public void Run(int start, int end)
+        {
+            if (start % grain != 0 || end != Math.Min(start + grain, total)) throw new InvalidOperationException($"chunk {start} to {end}");
+            for (int i = start; i < end; i++) Interlocked.Increment(ref counts[i]);
+        }
+    }
+
+    readonly struct Nested(int[] counts) : IParallelBody
+    {
+        public void Run(int start, int end)
+        {
+            for (int i = start; i < end; i++) ThreadTeam.For(100, 10, new Count(counts, 10, 100));
+        }
+    }
+
+    readonly struct Failing : IParallelBody
+    {
+        public void Run(int start, int end)
+        {
+            if (start >= 50) throw new InvalidOperationException("chunk 50");
+        }
+    }
+
+    static void WithThreads(int threads, Action action)
+    {
+        int before = ThreadTeam.Threads;
+        ThreadTeam.Threads = threads;
+        try
+        {
+            action();
+        }
+        finally
+        {
+            ThreadTeam.Threads = before;
+        }
+    }
+
+    [Test]
+    public void Every_index_runs_once_in_chunks_that_do_not_depend_on_the_threads([Values(1, 2, 3, 7)] int threads, [Values(0, 1, 10, 999, 1000)] int count) =>
+        WithThreads(threads, () =>
+        {
+            for (int repeat = 0; repeat < 50; repeat++)
+            {
+                int[] counts = new int[count];
+                ThreadTeam.For(count, 10, new Count(counts, 10, count));
+                Assert.That(counts, Is.All.EqualTo(1));
+            }
+        });
+
+    [Test]
+    public void A_loop_within_a_loop_runs_where_it_is_started() => WithThreads(4, () =>
+    {
+        int[] counts = new int[100];
+        ThreadTeam.For(20, 1, new Nested(counts));
+        Assert.That(counts, Is.All.EqualTo(20));
+    });
+
+    [Test]
+    public void Callers_that_are_parallel_themselves_do_not_disturb_one_another() => WithThreads(3, () =>
+    {
+        Thread[] threads = [.. Enumerable.Range(0, 4).Select(_ => new Thread(() =>
+        {
+            for (int repeat = 0; repeat < 200; repeat++)
+            {
+                int[] counts = new int[500];
+                ThreadTeam.For(500, 10, new Count(counts, 10, 500));
+                Assert.That(counts, Is.All.EqualTo(1));
+            }
+        }))];
+        foreach (Thread thread in threads) thread.Start();
+        foreach (Thread thread in threads) thread.Join();
+    });
+
+    [Test]
+    public void An_exception_reaches_the_caller_and_the_team_goes_on() => WithThreads(3, () =>
+    {
+        Assert.That(() => ThreadTeam.For(100, 10, new Failing()), Throws.TypeOf<AggregateException>().With.InnerException.Message.EqualTo("chunk 50"));
+        Every_index_runs_once_in_chunks_that_do_not_depend_on_the_threads(3, 1000);
+    });
+
+    [Test]
+    public void A_loop_allocates_nothing() => WithThreads(3, () =>
+    {
+        int[] counts = new int[1000];
+        for (int i = 0; i < 100; i++) ThreadTeam.For(1000, 10, new Count(counts, 10, 1000));
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 100; i++) ThreadTeam.For(1000, 10, new Count(counts, 10, 1000));
+        Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
+    });
+
+    [Test]
+    public void At_least_one_thread_is_needed() => Assert.That(() => ThreadTeam.Threads = 0, Throws.TypeOf<ArgumentOutOfRangeException>());
+}
