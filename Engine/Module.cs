@@ -1,7 +1,7 @@
 namespace NeuralMemory;
 
 /// <summary>
-/// Something with parameters. A module is its fields: the constructor makes parameters with <see cref="Parameter"/> and children with <see cref="Child"/>,
+/// Something with parameters. A module is its fields: the constructor makes parameters with <see cref="Parameter(string, Shape, Initializer, Philox)"/> and children with <see cref="Child"/>,
 /// and one method reads like the paper.
 /// </summary>
 public abstract class Module
@@ -21,6 +21,15 @@ public abstract class Module
         float[] values = new float[shape.Count];
         initializer(values, shape, random);
         parameter.CopyFrom<float>(values);
+        own.Add((name, parameter.RequireGradient()));
+        return parameter;
+    }
+
+    /// <summary>A parameter that is <paramref name="value"/> everywhere at first.</summary>
+    protected Tensor Parameter(string name, Shape shape, double value)
+    {
+        Tensor parameter = Tensor.Persistent(shape);
+        parameter.Fill(value);
         own.Add((name, parameter.RequireGradient()));
         return parameter;
     }

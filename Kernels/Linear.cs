@@ -1,7 +1,7 @@
 namespace NeuralMemory;
 
 /// <summary>The affine map y = x W^T + b of the last dimension.</summary>
-public sealed class Linear : Operation<Linear>
+sealed class Linear : Operation<Linear>
 {
     /// <summary>Computes <c>x.Linear(weight, bias)</c>.</summary>
     /// <exception cref="ShapeException">The sizes do not fit, or the types differ or are not real.</exception>

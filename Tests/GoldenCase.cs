@@ -40,6 +40,12 @@ public sealed class GoldenCase(string path)
         return module;
     }
 
+    /// <summary>The last dimension of the first input.</summary>
+    public int Width => Read("input.0").Shape[^1];
+
+    /// <summary>A dimension of the parameter that PyTorch calls <paramref name="name"/>.</summary>
+    public int Size(string name, int dimension) => Read($"param.{name}").Shape[dimension];
+
     /// <summary>A number among the arguments.</summary>
     public double Number(string name, double otherwise) => Has(name) ? Arguments.GetProperty(name).GetDouble() : otherwise;
 

@@ -1,10 +1,16 @@
+using System.Text.Json;
 using NeuralMemory.Optimizers;
 
 namespace NeuralMemory.Tests;
 
+using NeuralMemory.Layers;
+
 /// <summary>How each golden case is computed here: one line a case, by the case's name in the file.</summary>
 static class GoldenFunctions
 {
+    /// <summary>What modules draw their weights from before the file's take their place.</summary>
+    static readonly Philox random = new(1);
+
     public static readonly Dictionary<string, Func<GoldenCase, GoldenOutput>> Operations = new()
     {
         // Element by element
@@ -39,7 +45,6 @@ static class GoldenFunctions
         ["bce_with_logits"] = g => g.Input(0).BinaryCrossEntropyWithLogits(g.Input(1)),
 
         // Products of matrices
-        ["linear"] = g => g.Input(0).Linear(g.Parameter("weight"), g.Parameter("bias")),
         ["matmul_2d"] = g => g.Input(0).MatMul(g.Input(1)),
         ["matmul_batched"] = g => g.Input(0).MatMul(g.Input(1)),
         ["matmul_broadcast"] = g => g.Input(0).MatMul(g.Input(1)),
@@ -64,13 +69,42 @@ static class GoldenFunctions
         // Shapes
         ["circular_shift"] = g => g.Input(0).CircularShift(g.Input(1)),
         ["concat"] = g => Tensor.Concat(1, g.Input(0), g.Input(1)),
-        ["embedding"] = g => g.Parameter("weight").Embedding(g.Input(0)),
         ["gather"] = g => g.Input(0).Gather(1, g.Input(1)),
         ["index_select"] = g => g.Input(0).IndexSelect(0, g.Input(1)),
         ["stack"] = g => Tensor.Stack(1, g.Input(0), g.Input(1)),
         ["permute_reshape"] = g => g.Input(0).Permute(2, 0, 1).Reshape([12, 21]),
         ["slice"] = g => g.Input(0).Slice(1, 1, 4).Slice(2, 0, 12, 2),
+
+        // Layers
+        ["embedding"] = g => g.Load(new Embedding(g.Size("weight", 0), g.Size("weight", 1), random)).Forward(g.Input(0)),
+        ["gru_2layer"] = g => g.Load(new Gru(g.Width, g.Integer("hidden"), random, g.Integer("layers"))).Forward(g.Input(0)),
+        ["layer_norm"] = g => g.Load(new LayerNorm(g.Width)).Forward(g.Input(0)),
+        ["linear"] = g => g.Load(new Linear(g.Width, g.Size("weight", 0), random)).Forward(g.Input(0)),
+        ["lstm_2layer"] = g => g.Load(new Lstm(g.Width, g.Integer("hidden"), random, g.Integer("layers"))).Forward(g.Input(0)),
+        ["lstm_bidirectional"] = g => g.Load(new Lstm(g.Width, g.Integer("hidden"), random, bidirectional: g.Flag("bidirectional"))).Forward(g.Input(0)),
+        ["multihead_attention_cross_padded"] = g =>
+            g.Load(new MultiHeadAttention(g.Width, g.Integer("heads"), random)).Forward(g.Input(0), g.Input(1), g.Input(1), Padding(g)),
+        ["multihead_attention_self"] = g => AveragedOverHeads(
+            g.Load(new MultiHeadAttention(g.Width, g.Integer("heads"), random)).Run(g.Input(0), g.Input(0), g.Input(0))),
+        ["rnn_2layer"] = g => g.Load(new Rnn(g.Width, g.Integer("hidden"), random, g.Integer("layers"))).Forward(g.Input(0)),
+        ["transformer_decoder_layer"] = g => g.Load(new TransformerDecoderLayer(g.Width, g.Integer("heads"), g.Integer("feed_forward"), random, dropout: 0))
+            .Forward(g.Input(0), g.Input(1), g.Flag("causal")),
+        ["transformer_encoder_layer_postnorm"] = Encoder,
+        ["transformer_encoder_layer_prenorm"] = Encoder,
     };
+
+    static GoldenOutput Encoder(GoldenCase g) => g.Load(new TransformerEncoderLayer(g.Width, g.Integer("heads"), g.Integer("feed_forward"), random,
+        g.Text("activation") == "gelu" ? FeedForwardActivation.Gelu : FeedForwardActivation.Relu, g.Flag("norm_first"), dropout: 0)).Forward(g.Input(0));
+
+    /// <summary>[batch, keys], 1 where a key is not to be looked at.</summary>
+    static Tensor Padding(GoldenCase g)
+    {
+        JsonElement rows = g.Argument("padding");
+        return Tensor.From([.. rows.EnumerateArray().SelectMany(row => row.EnumerateArray().Select(e => e.ValueKind == JsonValueKind.True || (e.ValueKind == JsonValueKind.Number && e.GetInt32() != 0) ? 1 : 0))],
+            [rows.GetArrayLength(), rows[0].GetArrayLength()]);
+    }
+
+    static GoldenOutput AveragedOverHeads((Tensor Output, Tensor Weights) y) => (y.Output, y.Weights.Mean([1]));
 
     public static readonly Dictionary<string, Func<GoldenCase, IReadOnlyList<Tensor>, Optimizer>> Optimizers = new()
     {

@@ -14,6 +14,10 @@ public class FusedCases : ICaseSource
             r => [r.Uniform([3, 4, 20]), r.Uniform([5, 20], -1, 1), r.Uniform([3, 10])]),
         new("LstmScan output alone", x => LstmScan.Apply(x[0], x[1], x[2], x[3]).Output, LstmInputs(4, 3, 6)),
         new("LstmScan cell alone", x => LstmScan.Apply(x[0], x[1], x[2], x[3]).Cell, LstmInputs(4, 3, 6)),
+        .. new[] { (1, 1, 1), (5, 3, 7), (3, 6, 33), (0, 2, 3) }.SelectMany(s => Others(s.Item1, s.Item2, s.Item3)),
+        .. Others(5, 3, 7, reverse: true),
+        .. Others(5, 6, 5, [5, 1, 3, 0, 4, 2]),
+        .. Others(5, 6, 5, [2, 5, 3, 4, 1, 5], reverse: true),
 
         Ntm("LSTM", 4, 1, new(5, 7, 3, 1, 1, 3, NtmController.Lstm)),
         Ntm("LSTM", 3, 3, new(6, 20, 5, 1, 1, 3, NtmController.Lstm)),
@@ -37,6 +41,22 @@ public class FusedCases : ICaseSource
         Tensor? packed = lengths is null ? null : Tensor.From(lengths, [batch]);
         return new($"LstmScan [{time}, {batch}] of {hidden}{(lengths is null ? "" : ", packed")}{(reverse ? ", reverse" : "")}",
             x => Join(LstmScan.Apply(x[0], x[1], x[2], x[3], packed, reverse)), LstmInputs(time, batch, hidden));
+    }
+
+    static IEnumerable<OperationCase> Others(int time, int batch, int hidden, int[]? lengths = null, bool reverse = false)
+    {
+        Tensor? packed = lengths is null ? null : Tensor.From(lengths, [batch]);
+        string what = $"[{time}, {batch}] of {hidden}{(lengths is null ? "" : ", packed")}{(reverse ? ", reverse" : "")}";
+        yield return new($"RnnScan {what}", x =>
+        {
+            (Tensor y, Tensor h) = RnnScan.Apply(x[0], x[1], x[2], packed, reverse);
+            return Tensor.Concat(0, y.Reshape(flat), h.Reshape(flat));
+        }, r => [r.Uniform([time, batch, hidden]), r.Uniform([hidden, hidden], -1, 1), r.Uniform([batch, hidden])]);
+        yield return new($"GruScan {what}", x =>
+        {
+            (Tensor y, Tensor h) = GruScan.Apply(x[0], x[1], x[2], x[3], packed, reverse);
+            return Tensor.Concat(0, y.Reshape(flat), h.Reshape(flat));
+        }, r => [r.Uniform([time, batch, 3 * hidden]), r.Uniform([3 * hidden, hidden], -1, 1), r.Uniform([3 * hidden]), r.Uniform([batch, hidden])]);
     }
 
     /// <summary>The output and all of the final state.</summary>
