@@ -33,7 +33,7 @@ static class EvalCommand
         if (parsed.GetValue(threads) is { } count) ThreadTeam.Threads = (int)count;
         SequenceTask task = run.CreateTask();
         SequenceModel model = run.CreateModel(task);
-        checkpoint.Restore(model);
+        RunConfiguration.Restore(model, checkpoint);
 
         int sequences = (int)(parsed.GetValue(batches) ?? DefaultBatches) * BatchSequences;
         EvaluationResult result = Assessment.Run(run, model, task, (int)(parsed.GetValue(length) ?? task.MaxLength), sequences, session.Interrupted);
