@@ -10,7 +10,7 @@ namespace NeuralMemory.Cli;
 /// </summary>
 sealed class LiveView(Session session, RunConfiguration run, SequenceModel model) : IView
 {
-    public static readonly TimeSpan Period = TimeSpan.FromMilliseconds(150);
+    public static readonly TimeSpan Period = TimeSpan.FromMilliseconds(200);
 
     readonly List<double> costs = [];
     readonly Lock costsLock = new();
