@@ -83,7 +83,7 @@ static class GoldenFunctions
         ["lstm_2layer"] = g => g.Load(new Lstm(g.Width, g.Integer("hidden"), random, g.Integer("layers"))).Forward(g.Input(0)),
         ["lstm_bidirectional"] = g => g.Load(new Lstm(g.Width, g.Integer("hidden"), random, bidirectional: g.Flag("bidirectional"))).Forward(g.Input(0)),
         ["multihead_attention_cross_padded"] = g =>
-            g.Load(new MultiHeadAttention(g.Width, g.Integer("heads"), random)).Forward(g.Input(0), g.Input(1), g.Input(1), Padding(g)),
+            g.Load(new MultiHeadAttention(g.Width, g.Integer("heads"), random)).Forward(g.Input(0), g.Input(1), g.Input(1), KeyPadding(g)),
         ["multihead_attention_self"] = g => AveragedOverHeads(
             g.Load(new MultiHeadAttention(g.Width, g.Integer("heads"), random)).Run(g.Input(0), g.Input(0), g.Input(0))),
         ["rnn_2layer"] = g => g.Load(new Rnn(g.Width, g.Integer("hidden"), random, g.Integer("layers"))).Forward(g.Input(0)),
@@ -96,11 +96,11 @@ static class GoldenFunctions
     static GoldenOutput Encoder(GoldenCase g) => g.Load(new TransformerEncoderLayer(g.Width, g.Integer("heads"), g.Integer("feed_forward"), random,
         g.Text("activation") == "gelu" ? FeedForwardActivation.Gelu : FeedForwardActivation.Relu, g.Flag("norm_first"), dropout: 0)).Forward(g.Input(0));
 
-    /// <summary>[batch, keys], 1 where a key is not to be looked at.</summary>
-    static Tensor Padding(GoldenCase g)
+    /// <summary>[batch, keys], 0 where a key is not seen; in the file it is the other way round.</summary>
+    static Tensor KeyPadding(GoldenCase g)
     {
         JsonElement rows = g.Argument("padding");
-        return Tensor.From([.. rows.EnumerateArray().SelectMany(row => row.EnumerateArray().Select(e => e.ValueKind == JsonValueKind.True || (e.ValueKind == JsonValueKind.Number && e.GetInt32() != 0) ? 1 : 0))],
+        return Tensor.From([.. rows.EnumerateArray().SelectMany(row => row.EnumerateArray().Select(e => e.GetInt32() != 0 ? 0 : 1))],
             [rows.GetArrayLength(), rows[0].GetArrayLength()]);
     }
 
