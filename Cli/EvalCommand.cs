@@ -33,12 +33,12 @@ static class EvalCommand
         if (parsed.GetValue(threads) is { } count) ThreadTeam.Threads = (int)count;
         SequenceTask task = run.CreateTask();
         SequenceModel model = run.CreateModel(task);
-        checkpoint.Restore(model);
+        RunConfiguration.Restore(model, checkpoint);
 
         int sequences = (int)(parsed.GetValue(batches) ?? DefaultBatches) * BatchSequences;
-        EvaluationResult result = Test.Run(run, model, task, (int)(parsed.GetValue(length) ?? task.MaxLength), sequences, session.Interrupted);
+        EvaluationResult result = Assessment.Run(run, model, task, (int)(parsed.GetValue(length) ?? task.MaxLength), sequences, session.Interrupted);
         if (parsed.GetValue(json)) session.Output.WriteLine(Json(run, checkpoint, result));
-        else Test.Show(session, run, [result]);
+        else Assessment.Show(session, run, [result]);
         return ExitCode.Done;
     }
 

@@ -6,14 +6,17 @@ namespace NeuralMemory.Cli;
 /// <summary>One picture of the live view, laid out for the terminal's size: heading, progress, cost, and below them the sample beside the weightings.</summary>
 sealed class Frame(LiveView view, Snapshot? sample, int height) : Renderable
 {
-    const int HeadLines = 4, CaptionLines = 2, FreeLines = 2, Gap = 2, FewestRows = 4, MostRows = 12;
+    const int HeadLines = 4, CaptionLines = 2, FreeLines = 2, Gap = 2, FewestRows = 4, MostRows = 12, FewestColumns = 36, CaptionWidth = 26;
+    /// <summary>A slot with more than a quarter of a head's attention, of which <see cref="Snapshot"/> holds the root.</summary>
+    const float Focused = .5f;
+
     const string Sparks = "▁▂▃▄▅▆▇█";
 
     static readonly Style faint = new(Color.Grey), strong = new(decoration: Decoration.Bold), accent = new(Color.DarkOrange);
 
     protected override IEnumerable<Segment> Render(RenderOptions options, int width)
     {
-        List<List<Segment>> lines = [[new(view.Heading, faint)], Bar(width), Numbers(width)];
+        List<List<Segment>> lines = [[new(view.Heading.Length <= width ? view.Heading : view.ShortHeading, faint)], Bar(width), Numbers(width)];
         int rows = Math.Min(MostRows, (height - HeadLines - CaptionLines - FreeLines) / 2);
         if (sample is not null && rows >= FewestRows)
         {
@@ -29,16 +32,16 @@ sealed class Frame(LiveView view, Snapshot? sample, int height) : Renderable
 
     List<Segment> Bar(int width)
     {
-        long done = sample?.Sequences ?? view.Begun;
-        string numbers = $"  {done:n0} / {view.Total:n0}  {100 * done / view.Total,3}%  {view.Left} left";
-        int cells = Math.Max(0, width - numbers.Length), full = (int)(cells * Math.Min(done, view.Total) / view.Total);
+        double share = Math.Min(1, (double)view.Done / view.Total);
+        string numbers = $"  {view.Done:n0} / {view.Total:n0}  {(int)(100 * share),3}%  {view.Left} left";
+        int cells = Math.Max(0, width - numbers.Length), full = (int)(cells * share);
         return [new(new string('━', full), accent), new(new string('─', cells - full), faint), new(numbers)];
     }
 
     List<Segment> Numbers(int width)
     {
-        string cost = view.Costs.Length > 0 ? $"{view.Costs[^1]:0.00}" : "-";
-        List<Segment> line = [new("cost "), new($"{cost} bits", strong), new($"  {view.Rate:n0} sequences/s  ")];
+        string cost = view.Costs.Length > 0 ? Progress.Bits(view.Costs[^1]) : "-";
+        List<Segment> line = [new("cost "), new($"{cost,6} bits", strong), new($"  {view.Rate:n0} sequences/s  ")];
         int room = width - Segment.CellCount(line), count = Math.Min(room, view.Costs.Length);
         if (count < 2) return line;
         // The greatest cost of those that share a column; the whole run, from left to right.
@@ -51,9 +54,9 @@ sealed class Frame(LiveView view, Snapshot? sample, int height) : Renderable
     List<List<Segment>> Pictures(Snapshot sample, int width, int rows, bool colors)
     {
         int bits = sample.Target.GetLength(0), steps = sample.Target.GetLength(1), pixels = 2 * rows;
-        int room = sample.Read is null ? width : (width - Gap) / 2;
+        int room = sample.Read is null ? width : Math.Max((width - Gap) / 2, width - Gap - Math.Min(view.MostSteps, FewestColumns));
         int scale = Math.Clamp(Math.Min(pixels / bits, room / Math.Max(1, view.MostOutputSteps)), 1, 4), down = Math.Max(1, Math.Min(pixels / bits, 2 * scale));
-        int shown = Math.Min(steps, room / scale), left = Math.Min(room, Math.Max(20, view.MostOutputSteps * scale));
+        int shown = Math.Min(steps, room / scale), left = Math.Min(room, Math.Max(CaptionWidth, view.MostOutputSteps * scale));
         string part = shown < steps ? $", first {shown} of {steps} steps" : "";
 
         List<List<Segment>> target = Draw(First(sample.Target, shown), shown * scale, down * bits, Pixels.Bits, $"target, length {sample.Length}{part}", left, rows, colors);
@@ -61,13 +64,14 @@ sealed class Frame(LiveView view, Snapshot? sample, int height) : Renderable
         if (sample.Read is null) return [.. target, .. output];
 
         int right = width - left - Gap, columns = sample.Steps <= right ? sample.Steps * Math.Clamp(right / Math.Max(1, view.MostSteps), 1, 2) : right;
-        (int first, int end) = Window(sample, pixels);
-        string slots = $"slots {first + 1} to {end} of {sample.Read.GetLength(0)}";
+        (int first, int count) = Window(sample, pixels);
+        int slotCount = sample.Read.GetLength(0);
+        string slots = $"slots {first + 1} to {(first + count - 1) % slotCount + 1} of {slotCount}";
         List<List<Segment>> write = Weighting(sample.Write, $"write weighting, {slots}"), read = Weighting(sample.Read, $"read weighting, {slots}");
         return [.. Beside(target, write, left), .. Beside(output, read, left)];
 
         List<List<Segment>> Weighting(float[,]? looks, string caption) => looks is null ? Draw(new float[0, 0], 0, 0, Pixels.Weights, "no head writes", right, rows, colors)
-            : Draw(Rows(looks, first, end), columns, pixels, Pixels.Weights, caption, right, rows, colors);
+            : Draw(Rows(looks, first, count), columns, pixels, Pixels.Weights, caption, right, rows, colors);
     }
 
     /// <summary>A picture under its caption, with as many lines whatever it shows.</summary>
@@ -84,19 +88,21 @@ sealed class Frame(LiveView view, Snapshot? sample, int height) : Renderable
             yield return [.. left[i], Segment.Padding(Math.Max(0, width + Gap - Segment.CellCount(left[i]))), .. right[i]];
     }
 
-    /// <summary>The slots that the heads look at, a slot a pixel at least: all but a hundredth of what was looked at lies in them.</summary>
-    static (int First, int End) Window(Snapshot sample, int least)
+    /// <summary>
+    /// The shortest stretch of the ring of slots that holds all that a head has looked at in earnest, a slot a pixel at least; the whole ring before any has.
+    /// </summary>
+    static (int First, int Count) Window(Snapshot sample, int least)
     {
         int slots = sample.Read!.GetLength(0);
-        double[] looks = new double[slots];
-        foreach (float[,]? weighting in (float[,]?[])[sample.Read, sample.Write])
-            for (int i = 0; i < slots && weighting is not null; i++)
-                for (int t = 0; t < sample.Steps; t++) looks[i] += weighting[i, t] * weighting[i, t];
-        double spare = looks.Sum() / 100;
-        (int first, int end) = (0, slots);
-        while (end - first > least && Math.Min(looks[first], looks[end - 1]) <= spare)
-            spare -= looks[first] <= looks[end - 1] ? looks[first++] : looks[--end];
-        return (first, end);
+        int[] seen = [.. Enumerable.Range(0, slots).Where(i => Enumerable.Range(0, sample.Steps).Any(t =>
+            sample.Read[i, t] > Focused || (sample.Write is not null && sample.Write[i, t] > Focused)))];
+        if (seen.Length == 0) return (0, slots);
+        // It begins after the longest gap.
+        int begin = Enumerable.Range(0, seen.Length).MaxBy(i => Ring(seen[i] - seen[(i + seen.Length - 1) % seen.Length] - 1));
+        int count = Ring(seen[(begin + seen.Length - 1) % seen.Length] - seen[begin]) + 1, wider = Math.Max(count, Math.Min(least, slots));
+        return (Ring(seen[begin] - (wider - count) / 2), wider);
+
+        int Ring(int slot) => (slot % slots + slots) % slots;
     }
 
     static float[,] First(float[,] values, int columns)
@@ -107,10 +113,12 @@ sealed class Frame(LiveView view, Snapshot? sample, int height) : Renderable
         return first;
     }
 
-    static float[,] Rows(float[,] values, int start, int end)
+    /// <summary>Rows of a ring of rows.</summary>
+    static float[,] Rows(float[,] values, int first, int count)
     {
-        float[,] rows = new float[end - start, values.GetLength(1)];
-        Array.Copy(values, start * values.GetLength(1), rows, 0, rows.Length);
+        int columns = values.GetLength(1);
+        float[,] rows = new float[count, columns];
+        for (int row = 0; row < count; row++) Array.Copy(values, (first + row) % values.GetLength(0) * columns, rows, row * columns, columns);
         return rows;
     }
 }

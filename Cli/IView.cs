@@ -15,6 +15,9 @@ static class Progress
     public static string Heading(RunConfiguration run, int parameters) =>
         $"{run.Task}, seed {run.Seed}: {run.DescribeModel()}, {parameters:n0} parameters, on {Session.Device}";
 
+    /// <summary>Bits to three digits or so, however few they are.</summary>
+    public static string Bits(double bits) => bits < .01 && bits > 0 ? bits.ToString("0.0e+0") : bits.ToString(bits < 10 ? "0.00" : "0.0");
+
     /// <summary>The time left as <c>1:02:03</c> or <c>4:05</c>; <c>-:--</c> where nothing is known yet.</summary>
     public static string Left(double sequences, double perSecond)
     {

@@ -15,12 +15,15 @@ sealed class LiveView(Session session, RunConfiguration run, SequenceModel model
     readonly List<double> costs = [];
     readonly Lock costsLock = new();
     volatile Snapshot? latest;
-    long began;
+    long begun, began, done;
 
     public string Heading { get; } = Progress.Heading(run, model.ParameterCount);
 
-    /// <summary>Sequences seen before this process.</summary>
-    public long Begun { get; private set; }
+    /// <summary>For a narrow terminal.</summary>
+    public string ShortHeading { get; } = $"{run.Task}, {run.Model}, seed {run.Seed}, {model.ParameterCount:n0} parameters, on {Backend.Default.Name}";
+
+    /// <summary>Sequences seen.</summary>
+    public long Done => Interlocked.Read(ref done);
 
     public long Total => run.Sequences;
 
@@ -34,9 +37,9 @@ sealed class LiveView(Session session, RunConfiguration run, SequenceModel model
     }
 
     /// <summary>Sequences a second since this process began to train.</summary>
-    public double Rate => latest is { } sample ? (sample.Sequences - Begun) / Math.Max(Stopwatch.GetElapsedTime(began).TotalSeconds, .05) : 0;
+    public double Rate => (Done - begun) / Math.Max(Stopwatch.GetElapsedTime(began).TotalSeconds, .05);
 
-    public string Left => Progress.Left(Total - (latest?.Sequences ?? Begun), Rate);
+    public string Left => Progress.Left(Total - Done, Rate);
 
     /// <summary>The longest so far: pictures keep their scale while lengths change.</summary>
     public int MostSteps { get; private set; }
@@ -45,7 +48,7 @@ sealed class LiveView(Session session, RunConfiguration run, SequenceModel model
 
     public TrainingResult Run(Trainer trainer, Func<TrainingResult> train)
     {
-        (Begun, began) = (trainer.State.Sequences, Stopwatch.GetTimestamp());
+        (begun, done, began) = (trainer.State.Sequences, trainer.State.Sequences, Stopwatch.GetTimestamp());
         trainer.Logged += metrics =>
         {
             lock (costsLock) costs.Add(metrics.BitsPerSequence);
@@ -56,6 +59,7 @@ sealed class LiveView(Session session, RunConfiguration run, SequenceModel model
             MostSteps = Math.Max(MostSteps, next.Steps);
             MostOutputSteps = Math.Max(MostOutputSteps, next.Target.GetLength(1));
             latest = next;
+            Interlocked.Exchange(ref done, sample.Sequences);
         };
         return session.Console.Live(new Frame(this, null, session.Console.Profile.Height)).Overflow(VerticalOverflow.Crop).Cropping(VerticalOverflowCropping.Bottom).Start(context =>
         {
@@ -73,6 +77,7 @@ sealed class LiveView(Session session, RunConfiguration run, SequenceModel model
             {
                 ended.Set();
                 drawing.Join();
+                Interlocked.Exchange(ref done, trainer.State.Sequences);
                 Draw(context);
             }
         });

@@ -9,13 +9,21 @@ sealed class PlainView(Session session, RunConfiguration run, SequenceModel mode
     static readonly TimeSpan period = TimeSpan.FromSeconds(1);
 
     TimeSpan next;
+    bool headed;
 
     public TrainingResult Run(Trainer trainer, Func<TrainingResult> train)
     {
-        session.Output.WriteLine(Progress.Heading(run, model.ParameterCount));
-        if (trainer.State.Sequences > 0) session.Output.WriteLine($"Going on after {trainer.State.Sequences} sequences.");
+        // Where the folder cannot be written, the error is all there is to say.
+        if (trainer.State.Sequences > 0) Head($", going on after {trainer.State.Sequences:n0} sequences");
+        else trainer.CheckpointSaved += _ => Head("");
         trainer.Logged += Show;
         return train();
+    }
+
+    void Head(string more)
+    {
+        if (!headed) session.Output.WriteLine(Progress.Heading(run, model.ParameterCount) + more);
+        headed = true;
     }
 
     /// <summary>However fast training is, a line a second is enough; the last is always shown.</summary>
@@ -25,7 +33,7 @@ sealed class PlainView(Session session, RunConfiguration run, SequenceModel mode
         next = metrics.Elapsed + period;
         string left = Progress.Left(run.Sequences - metrics.Sequences, metrics.SequencesPerSecond);
         session.Output.WriteLine(
-            $"{metrics.Sequences,8} / {run.Sequences}  cost {metrics.BitsPerSequence,8:0.00} bits, {metrics.WrongBits,6:0.0} wrong  "
+            $"{metrics.Sequences,8} / {run.Sequences}  cost {Progress.Bits(metrics.BitsPerSequence),7} bits, {metrics.WrongBits,6:0.0} wrong  "
             + $"{metrics.SequencesPerSecond,6:0} sequences/s  {metrics.TimeStepsPerSecond,7:0} steps/s  {left} left");
     }
 }

@@ -11,22 +11,23 @@ namespace NeuralMemory.Cli;
 /// <param name="Heads">Its heads that read, and as many that write.</param>
 /// <param name="LstmHidden">Units of a layer of the LSTM.</param>
 /// <param name="LstmRate">The LSTM's learning rate.</param>
+/// <param name="ValidationLength">The length of the sequences that choose which parameters are kept: longer than those trained on, so that they are judged by how they generalise.</param>
 /// <param name="Lengths">The lengths that the model is tested on, in the task's unit; the first of them are trained on.</param>
-sealed record Recipe(string Task, long Sequences, int Batch, double NtmRate, int Heads, int LstmHidden, double LstmRate, int[] Lengths)
+sealed record Recipe(string Task, long Sequences, int Batch, double NtmRate, int Heads, int LstmHidden, double LstmRate, int ValidationLength, int[] Lengths)
 {
     // RMSprop as section 4.6 has it.
-    const double Alpha = 0.95, Momentum = 0.9, Epsilon = 1e-8;
+    const double Alpha = 0.95, Momentum = 0.9, Epsilon = 1e-6;
     public const double ClipValue = 10;
     const int LstmLayers = 3;
 
     static readonly Recipe[] all =
     [
-        //                 sequences batch ntm rate heads lstm  rate  lengths
-        new("copy",          20_000,   1,   1e-4,    1,   256,  3e-5, [10, 20, 40, 80, 120]),
-        new("repeat-copy",   20_000,   1,   1e-4,    1,   512,  3e-5, [5, 10, 15, 20]),       // vectors
-        new("recall",        20_000,   1,   1e-4,    1,   256,  1e-4, [2, 6, 10, 15, 20]),    // items
-        new("ngrams",        20_000,   1,   3e-5,    1,   128,  1e-4, [100, 200, 400]),       // bits
-        new("priority-sort", 20_000,   1,   3e-5,    5,   128,  3e-5, [10, 20, 30]),          // vectors shown
+        //                 sequences batch ntm rate heads lstm  rate  valid. lengths
+        new("copy",          20_000,   1,   1e-4,    1,   256,  3e-5,  120,  [10, 20, 40, 80, 120]),
+        new("repeat-copy",   20_000,   1,   1e-4,    1,   512,  3e-5,   20,  [5, 10, 15, 20]),       // vectors
+        new("recall",        20_000,   1,   1e-4,    1,   256,  1e-4,   10,  [2, 6, 10, 15, 20]),    // items
+        new("ngrams",        20_000,   1,   3e-5,    1,   128,  1e-4,  200,  [100, 200, 400]),       // bits
+        new("priority-sort", 20_000,   1,   3e-5,    5,   128,  3e-5,   20,  [10, 20, 30]),          // vectors shown
     ];
 
     /// <summary>The recipe of a task that there is.</summary>
@@ -47,7 +48,8 @@ sealed record Recipe(string Task, long Sequences, int Batch, double NtmRate, int
         Sequences = Sequences,
         Batch = Batch,
         LearningRate = model == RunConfiguration.Lstm ? LstmRate : NtmRate,
-        LogEvery = 100,
+        LogEvery = 250,
+        ValidationLength = ValidationLength,
         Hidden = model == RunConfiguration.Lstm ? LstmHidden : Ntm.PaperSizes.Hidden,
         Layers = model == RunConfiguration.Lstm ? LstmLayers : null,
         Slots = model == RunConfiguration.Ntm ? Ntm.PaperSizes.Slots : null,

@@ -19,6 +19,9 @@ sealed record RunConfiguration
     public required double LearningRate { get; init; }
     public required long LogEvery { get; init; }
 
+    /// <summary>The length of the sequences by which the best parameters are chosen.</summary>
+    public required int ValidationLength { get; init; }
+
     /// <summary>Log intervals without a lower cost after which training ends; null for never.</summary>
     public int? EarlyStopping { get; init; }
 
@@ -77,6 +80,7 @@ sealed record RunConfiguration
         AtLeast(1, "sequences", Sequences);
         AtLeast(1, "batch", Batch);
         AtLeast(1, "log-every", LogEvery);
+        AtLeast(1, "validation-length", ValidationLength);
         AtLeast(1, "early-stopping", EarlyStopping ?? 1);
         if (!(LearningRate > 0 && double.IsFinite(LearningRate))) throw new UsageException($"--learning-rate: {LearningRate} is not a number above 0.");
         AtLeast(1, "hidden", Hidden);
@@ -135,6 +139,14 @@ sealed record RunConfiguration
         return new Ntm(task.InputWidth, task.OutputWidth, sizes, random, start);
     }
 
+    /// <summary>Gives a model the parameters that a run's folder holds: the best by validation, where there are some, else the last.</summary>
+    public static void Restore(SequenceModel model, Checkpoint checkpoint)
+    {
+        string best = new RunFolder(Path.GetDirectoryName(checkpoint.Path)!).BestPath;
+        if (Path.GetFileName(checkpoint.Path) == Path.GetFileName(new RunFolder("").CheckpointPath) && File.Exists(best)) model.Load(best);
+        else checkpoint.Restore(model);
+    }
+
     public Optimizer CreateOptimizer(SequenceModel model) => Recipe.CreateOptimizer(model, LearningRate);
 
     /// <summary>How the trainer is to be set up.</summary>
@@ -146,6 +158,7 @@ sealed record RunConfiguration
         ClipValue = Recipe.ClipValue,
         Schedule = Recipe.Schedule(LearningRate, updates: (Sequences + Batch - 1) / Batch),
         LogInterval = LogEvery,
+        Validation = new(ValidationLength, Sequences: 20, Batch: 20),
         EarlyStopping = EarlyStopping is { } patience ? new(patience, StoppingMetric.BitsPerSequence) : null,
         Folder = folder,
         Configuration = ToJson(),

@@ -4,14 +4,13 @@ using NeuralMemory.Training;
 namespace NeuralMemory.Cli;
 
 /// <summary>What the live view shows of a moment of training: numbers of its own, not tensors, which end with their step.</summary>
-/// <param name="Sequences">Sequences seen.</param>
 /// <param name="Length">The sample's length.</param>
 /// <param name="Target">[bit, output step], 0 or 1.</param>
 /// <param name="Output">[bit, output step], probabilities; those on the wrong side of 1/2 have <see cref="Pixels.Wrong"/> added.</param>
 /// <param name="WrongBits">How many those are.</param>
 /// <param name="Read">[slot, step]: how much the heads that read look at a slot; null where there are none.</param>
 /// <param name="Write">[slot, step]: how much the heads that write look at it; null where there are none.</param>
-sealed record Snapshot(long Sequences, int Length, float[,] Target, float[,] Output, int WrongBits, float[,]? Read, float[,]? Write)
+sealed record Snapshot(int Length, float[,] Target, float[,] Output, int WrongBits, float[,]? Read, float[,]? Write)
 {
     public int Steps => Read?.GetLength(1) ?? 0;
 
@@ -37,7 +36,7 @@ sealed record Snapshot(long Sequences, int Length, float[,] Target, float[,] Out
             target[i % bits, i / bits] = y[i];
             output[i % bits, i / bits] = (float)(1 / (1 + Math.Exp(-x[i]))) + (right ? 0 : Pixels.Wrong);
         }
-        return new(sample.Sequences, sample.Episode.Length, target, output, wrong, read, write);
+        return new(sample.Episode.Length, target, output, wrong, read, write);
     }
 
     /// <summary>The most that any of some heads looks at each slot, the root of it, so that little is seen too.</summary>

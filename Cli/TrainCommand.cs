@@ -32,7 +32,7 @@ static class TrainCommand
     static readonly Option<long?> threads = Options.Count("--threads", "Threads to use, as many as there are cores by default. They do not change the result.", most: 1024);
     static readonly Option<bool> json = new("--json") { Description = "Makes the last line of standard output a JSON object." };
     static readonly Option<long?> checkpointEvery = Options.Count("--checkpoint-every", "Sequences between checkpoints, beside one every 10 seconds.", most: long.MaxValue);
-    static readonly Option<long?> logEvery = Options.Count("--log-every", "Sequences between lines of metrics.jsonl; 100 by default.", most: long.MaxValue);
+    static readonly Option<long?> logEvery = Options.Count("--log-every", "Sequences between lines of metrics.jsonl; 250 by default.", most: long.MaxValue);
     static readonly Option<long?> earlyStopping = Options.Count("--early-stopping", "Ends training after so many lines without a lower cost.");
 
     static readonly Option<long?> hidden = Options.Count("--hidden", "Units of the controller, or of a layer of the lstm.");
@@ -74,17 +74,18 @@ static class TrainCommand
         TrainingResult result = view.Run(trainer, () => trainer.Run(session.Interrupted));
         if (result.Interrupted) return Interrupted();
 
+        RunConfiguration.Restore(network, Checkpoint.Read(new RunFolder(folder).CheckpointPath));
         session.Output.WriteLine();
         List<EvaluationResult> tests;
         try
         {
-            tests = [.. Recipe.Of(configuration.Task).Lengths.Select(length => Test.Run(configuration, network, sequenceTask, length, TestSequences, session.Interrupted))];
+            tests = [.. Recipe.Of(configuration.Task).Lengths.Select(length => Assessment.Run(configuration, network, sequenceTask, length, TestSequences, session.Interrupted))];
         }
         catch (OperationCanceledException)
         {
             return Interrupted();
         }
-        Test.Show(session, configuration, tests);
+        Assessment.Show(session, configuration, tests);
         session.Output.WriteLine($"Saved in {folder}. Try it: neuralmemory eval {Quote(folder)} --length {sequenceTask.MaxLength}");
         if (parsed.GetValue(json)) session.Output.WriteLine(Json(configuration, network, result, tests, folder));
         return ExitCode.Done;

@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -47,8 +48,8 @@ static unsafe class GemmDot
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         readonly void Four<R>(int i, int j, int columns) where R : struct, IRows
         {
-            int k = A.Columns, p = 0;
-            T* a0 = A.At(i, 0), a1 = a0 + (R.IsTwo ? A.RowStride : 0);
+            nint k = A.Columns, p = 0;
+            T* a0 = A.At(i, 0), a1 = a0 + (R.IsTwo ? A.RowStride : 0), c = C.At(i, j);
             T* b0 = B.At(0, j), b1 = b0 + (columns > 1 ? B.ColumnStride : 0), b2 = b1 + (columns > 2 ? B.ColumnStride : 0), b3 = b2 + (columns > 3 ? B.ColumnStride : 0);
             V c00 = V.Zero, c01 = V.Zero, c02 = V.Zero, c03 = V.Zero, c10 = V.Zero, c11 = V.Zero, c12 = V.Zero, c13 = V.Zero;
             for (; p <= k - V.Count; p += V.Count)
@@ -69,29 +70,53 @@ static unsafe class GemmDot
             }
             if (p < k)
             {
-                int rest = k - p;
+                int rest = (int)(k - p);
                 V x0 = V.LoadPartial(a0 + p, rest, T.Zero), x1 = R.IsTwo ? V.LoadPartial(a1 + p, rest, T.Zero) : V.Zero;
                 V y0 = V.LoadPartial(b0 + p, rest, T.Zero), y1 = V.LoadPartial(b1 + p, rest, T.Zero), y2 = V.LoadPartial(b2 + p, rest, T.Zero), y3 = V.LoadPartial(b3 + p, rest, T.Zero);
                 (c00, c01, c02, c03) = (V.Fma(x0, y0, c00), V.Fma(x0, y1, c01), V.Fma(x0, y2, c02), V.Fma(x0, y3, c03));
                 if (R.IsTwo) (c10, c11, c12, c13) = (V.Fma(x1, y0, c10), V.Fma(x1, y1, c11), V.Fma(x1, y2, c12), V.Fma(x1, y3, c13));
             }
-            Put(i, j, c00);
-            if (columns > 1) Put(i, j + 1, c01);
-            if (columns > 2) Put(i, j + 2, c02);
-            if (columns > 3) Put(i, j + 3, c03);
-            if (!R.IsTwo) return;
-            Put(i + 1, j, c10);
-            if (columns > 1) Put(i + 1, j + 1, c11);
-            if (columns > 2) Put(i + 1, j + 2, c12);
-            if (columns > 3) Put(i + 1, j + 3, c13);
+            Put(c, j, columns, c00, c01, c02, c03);
+            if (R.IsTwo) Put(c + C.RowStride, j, columns, c10, c11, c12, c13);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        readonly void Put(int i, int j, V sums)
+        readonly void Put(T* c, int j, int columns, V sums0, V sums1, V sums2, V sums3)
         {
-            T* c = C.At(i, j);
-            T sum = V.Sum(sums);
-            *c = Accumulate ? *c + sum : Bias != null ? Bias[j] + sum : sum;
+            T* sums = stackalloc T[4];
+            Sum(sums0, sums1, sums2, sums3, sums);
+            nint stride = C.ColumnStride;
+            if (Accumulate) for (int column = 0; column < columns; column++, c += stride) *c += sums[column];
+            else if (Bias != null) for (int column = 0; column < columns; column++, c += stride) *c = Bias[j + column] + sums[column];
+            else for (int column = 0; column < columns; column++, c += stride) *c = sums[column];
+        }
+
+        /// <summary>The sums of four vectors' lanes, each in the order of <c>V.Sum</c> but the last two steps of all four at once.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static void Sum(V a, V b, V c, V d, T* sums)
+        {
+            if (typeof(T) == typeof(float) && V.Count >= 4 && GemmPacking.HasUnpack)
+            {
+                Vector128<float> a4 = Fold(a), b4 = Fold(b), c4 = Fold(c), d4 = Fold(d);
+                Vector128<float> ac = GemmPacking.Low(a4, c4) + GemmPacking.High(a4, c4), bd = GemmPacking.Low(b4, d4) + GemmPacking.High(b4, d4);
+                (GemmPacking.Low(ac, bd) + GemmPacking.High(ac, bd)).Store((float*)sums);
+            }
+            else (sums[0], sums[1], sums[2], sums[3]) = (V.Sum(a), V.Sum(b), V.Sum(c), V.Sum(d));
+        }
+
+        /// <summary>Halves added until four lanes are left.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static Vector128<float> Fold(V a)
+        {
+            if (typeof(V) == typeof(Float32x4)) return Unsafe.BitCast<V, Vector128<float>>(a);
+            Vector256<float> half;
+            if (typeof(V) == typeof(Float32x8)) half = Unsafe.BitCast<V, Vector256<float>>(a);
+            else
+            {
+                Vector512<float> whole = Unsafe.BitCast<V, Vector512<float>>(a);
+                half = whole.GetLower() + whole.GetUpper();
+            }
+            return half.GetLower() + half.GetUpper();
         }
     }
 

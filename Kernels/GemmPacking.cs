@@ -40,7 +40,7 @@ static unsafe class GemmPacking
                 if (i < count) V.StorePartial(to + i, V.LoadPartial(from + i, count - i, T.Zero), count - i);
             }
         }
-        else if (typeof(T) == typeof(float) && runs.ColumnStride == 1 && (Sse.IsSupported || AdvSimd.Arm64.IsSupported))
+        else if (typeof(T) == typeof(float) && runs.ColumnStride == 1 && HasUnpack)
         {
             int whole = steps & -4;
             for (int line = 0; line < whole; line += Line)
@@ -64,16 +64,21 @@ static unsafe class GemmPacking
     {
         Vector128<float> a = Vector128.Load(from), b = runs > 1 ? Vector128.Load(from + stride) : a;
         Vector128<float> c = runs > 2 ? Vector128.Load(from + 2 * stride) : b, d = runs > 3 ? Vector128.Load(from + 3 * stride) : c;
-        Vector128<float> ac = Low(a, c), bd = Low(b, d), AC = High(a, c), BD = High(b, d);      // a0 c0 a1 c1, b0 d0 b1 d1, ...
-        Low(ac, bd).Store(to);
-        High(ac, bd).Store(to + width);
-        Low(AC, BD).Store(to + 2 * width);
-        High(AC, BD).Store(to + 3 * width);
+        Vector128<float> ac01 = Low(a, c), bd01 = Low(b, d), ac23 = High(a, c), bd23 = High(b, d);      // a0 c0 a1 c1, ...
+        Low(ac01, bd01).Store(to);
+        High(ac01, bd01).Store(to + width);
+        Low(ac23, bd23).Store(to + 2 * width);
+        High(ac23, bd23).Store(to + 3 * width);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static Vector128<float> Low(Vector128<float> a, Vector128<float> b) => Sse.IsSupported ? Sse.UnpackLow(a, b) : AdvSimd.Arm64.ZipLow(a, b);
+    /// <summary>Whether the machine can interleave the lanes of two vectors.</summary>
+    public static bool HasUnpack => Sse.IsSupported || AdvSimd.Arm64.IsSupported;
 
+    /// <summary>a0 b0 a1 b1.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static Vector128<float> High(Vector128<float> a, Vector128<float> b) => Sse.IsSupported ? Sse.UnpackHigh(a, b) : AdvSimd.Arm64.ZipHigh(a, b);
+    public static Vector128<float> Low(Vector128<float> a, Vector128<float> b) => Sse.IsSupported ? Sse.UnpackLow(a, b) : AdvSimd.Arm64.ZipLow(a, b);
+
+    /// <summary>a2 b2 a3 b3.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector128<float> High(Vector128<float> a, Vector128<float> b) => Sse.IsSupported ? Sse.UnpackHigh(a, b) : AdvSimd.Arm64.ZipHigh(a, b);
 }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace NeuralMemory;
 
 /// <summary>A matrix somewhere in memory: element (i, j) lies at <c>Address + i * RowStride + j * ColumnStride</c>. Transposing or slicing copies nothing.</summary>
@@ -29,7 +31,9 @@ public readonly unsafe struct Matrix<T>(T* address, int rows, int columns, nint 
     /// <summary>Rows and columns exchanged.</summary>
     public Matrix<T> Transposed => new(Address, Columns, Rows, ColumnStride, RowStride);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal T* At(int row, int column) => Address + row * RowStride + column * ColumnStride;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal Matrix<T> Block(int row, int column, int rows, int columns) => new(At(row, column), rows, columns, RowStride, ColumnStride);
 }

@@ -95,7 +95,7 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
         Saved saved = Saved.Make(s, time, batch, x.DType, keeps);
         Tensor y = Tensor.Empty([time, batch, s.Reads + s.Hidden], x.DType);
         Tensor lastMemory = Tensor.Empty([batch, s.Slots, s.Width], x.DType), lastWeightings = Tensor.Empty([batch, s.Heads, s.Slots], x.DType);
-        Tensor lastCell = Tensor.Empty([batch, s.Hidden], x.DType);
+        Tensor lastCell = Tensor.Zeros([batch, s.Hidden], x.DType);
         weightings = Tensor.Empty([time, batch, s.Heads, s.Slots], x.DType);
 
         Forward forward = new(s, saved, x, memory, before, reads, hidden, cell, weights.HeadBias.Contiguous(),
@@ -242,7 +242,7 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
                 for (int j = 0; j < s.Width; j++) to[(long)i * s.Width + j] = m[(long)j * s.PaddedSlots + i];
             for (int head = 0; head < s.Heads; head++)
                 Copy(saved.State<T>(saved.Weighting, time, b) + (long)head * s.PaddedSlots, lastWeightings.Pointer<T>() + ((long)b * s.Heads + head) * s.Slots, s.Slots);
-            Copy(saved.State<T>(saved.Cell, time, b), lastCell.Pointer<T>() + (long)b * s.Hidden, s.Hidden);
+            if (s.Controller == NtmController.Lstm) Copy(saved.State<T>(saved.Cell, time, b), lastCell.Pointer<T>() + (long)b * s.Hidden, s.Hidden);
         }
     }
 
@@ -261,7 +261,8 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
         Tensor dMemory = Tensor.Zeros([batch, s.Width, s.PaddedSlots], x.DType), dWeightings = Tensor.Zeros([batch, s.Heads, s.PaddedSlots], x.DType);
         Tensor dv = Tensor.Zeros([batch, Recurrence.Pad(s.Reads + s.Hidden)], x.DType), dCell = Tensor.Zeros([batch, s.Hidden], x.DType);
         Tensor dHidden = Tensor.Empty([batch, Recurrence.Pad(s.Hidden)], x.DType);
-        Tensor recurrent = Tensor.Empty([s.Gates, Recurrence.Pad(s.Reads + s.Hidden)], x.DType), head = Tensor.Empty([s.HeadParameters, Recurrence.Pad(s.Hidden)], x.DType);
+        Tensor recurrent = Tensor.Zeros([s.Gates, Recurrence.Pad(s.Reads + s.Hidden)], x.DType);      // no weight leads back to a feed-forward layer's own past
+        Tensor head = Tensor.Empty([s.HeadParameters, Recurrence.Pad(s.Hidden)], x.DType);
         Tensor scratch = Tensor.Empty([batch, 2 * s.PaddedSlots + s.Shifts + Recurrence.Lanes], x.DType);
 
         Cpu.For(x.DType, 1, 1, new PackBackward(s, Input(1), Input(2), Input(3), recurrent, head));

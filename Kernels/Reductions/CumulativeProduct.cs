@@ -17,7 +17,7 @@ public sealed unsafe class CumulativeProduct : Operation<CumulativeProduct>
         Require.Float("CumulativeProduct", x);
         int d = x.Shape.Dimension(dimension, "CumulativeProduct");
         Tensor y = Tensor.Empty(x.Shape, x.DType);
-        Fibres fibres = new(x.Shape, d, x.Strides, y.Strides, across: true);
+        Fibres fibres = new(x.Shape, d, x.Strides, y.Strides);
         Cpu.For(x.DType, fibres.Count, fibres.Grain(4), new Forward(fibres, x, y));
         Record(y, x)?.dimension = d;
         return y;
@@ -26,6 +26,12 @@ public sealed unsafe class CumulativeProduct : Operation<CumulativeProduct>
     readonly struct Forward(Fibres fibres, Tensor x, Tensor y) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            if (fibres.Across || typeof(T) == typeof(double)) Along<V, T>(start, end);
+            else Along<Float32x1, float>(start, end);                      // each product needs the one before it: one lane
+        }
+
+        void Along<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             for (int taken; start < end; start += taken)
             {
@@ -45,13 +51,19 @@ public sealed unsafe class CumulativeProduct : Operation<CumulativeProduct>
     protected override void Backward()
     {
         Tensor x = Input(0), y = Output(), dx = InputGradient(0);
-        Fibres fibres = new(x.Shape, dimension, x.Strides, y.Strides, dx.Strides, across: true);
+        Fibres fibres = new(x.Shape, dimension, x.Strides, y.Strides, dx.Strides);
         Cpu.For(x.DType, fibres.Count, fibres.Grain(4), new BackwardKernel(fibres, x, y, OutputGradient(), dx));
     }
 
     readonly struct BackwardKernel(Fibres fibres, Tensor x, Tensor y, Tensor dy, Tensor dx) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            if (fibres.Across || typeof(T) == typeof(double)) Along<V, T>(start, end);
+            else Along<Float32x1, float>(start, end);                      // each product needs the one before it: one lane
+        }
+
+        void Along<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             for (int taken; start < end; start += taken)
             {

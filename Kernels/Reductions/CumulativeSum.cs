@@ -24,7 +24,7 @@ public sealed unsafe class CumulativeSum : Operation<CumulativeSum>
 
     static void Add(Tensor source, Tensor target, int dimension, bool reverse)
     {
-        Fibres fibres = new(source.Shape, dimension, source.Strides, target.Strides, across: true);
+        Fibres fibres = new(source.Shape, dimension, source.Strides, target.Strides);
         Cpu.For(source.DType, fibres.Count, fibres.Grain(4), new Kernel(fibres, source, target, reverse));
     }
 
@@ -33,20 +33,28 @@ public sealed unsafe class CumulativeSum : Operation<CumulativeSum>
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            int n = fibres.Length, first = reverse ? n - 1 : 0, step = reverse ? -1 : 1;
+            if (fibres.Across || typeof(T) == typeof(double)) Along<V, T>(start, end);
+            else Along<Float32x1, float>(start, end);                      // each sum needs the one before it: one lane
+        }
+
+        void Along<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int n = fibres.Length;
+            long first = reverse ? n - 1 : 0, sign = reverse ? -1 : 1, alongX = sign * fibres.Along(0), alongY = sign * fibres.Along(1);
+            int laneX = fibres.Lane(0), laneY = fibres.Lane(1);
             for (int taken; start < end; start += taken)
             {
                 taken = fibres.Take<V>(start, end, out long from, out long to, out _, out _);
-                Fibre<V, T> xs = fibres.At<V, T>(0, source.Pointer<T>() + from, taken), ys = fibres.At<V, T>(1, target.Pointer<T>() + to, taken);
+                T* x = source.Pointer<T>() + from + first * fibres.Along(0), y = target.Pointer<T>() + to + first * fibres.Along(1);
                 V sum = V.Zero, lost = V.Zero;
-                for (int j = first; (uint)j < (uint)n; j += step)
+                for (int j = 0; j < n; j++, x += alongX, y += alongY)
                 {
                     // What rounding takes from every addition is kept beside it (Knuth's two-sum), so that the error does not grow with the length. It
                     // is NaN once the sum is infinite, and then left out.
-                    V x = xs.Load(j), next = sum + x, added = next - sum;
-                    lost += sum - (next - added) + (x - added);
+                    V term = Lanes.Load<V, T>(x, laneX, taken), next = sum + term, added = next - sum;
+                    lost += sum - (next - added) + (term - added);
                     sum = next;
-                    ys.Store(j, ys.Load(j) + V.IfEqual(lost, lost, sum + lost, sum));
+                    Lanes.Store(y, laneY, Lanes.Load<V, T>(y, laneY, taken) + V.IfEqual(lost, lost, sum + lost, sum), taken);
                 }
             }
         }

@@ -21,19 +21,12 @@ readonly unsafe struct Fibres
     public readonly int Count, Length;
 
     /// <summary>The fibres along <paramref name="dimension"/> of tensors with the given strides, of which the first decides what lanes are.</summary>
-    /// <param name="shape">The shape that all strides belong to.</param>
-    /// <param name="dimension">Along which the fibres run.</param>
-    /// <param name="strides0">The strides of the first tensor; then of the others.</param>
-    /// <param name="strides1">Of the second.</param>
-    /// <param name="strides2">Of the third.</param>
-    /// <param name="strides3">Of the fourth.</param>
-    /// <param name="across">That lanes are fibres in any case, for what goes along a fibre element by element.</param>
-    public Fibres(Shape shape, int dimension, Shape strides0, Shape strides1 = default, Shape strides2 = default, Shape strides3 = default, bool across = false)
+    public Fibres(Shape shape, int dimension, Shape strides0, Shape strides1 = default, Shape strides2 = default, Shape strides3 = default)
     {
         others = new(shape.Without(dimension), Without(strides0, dimension), Without(strides1, dimension), Without(strides2, dimension), Without(strides3, dimension));
         along = [strides0[dimension], At(strides1, dimension), At(strides2, dimension), At(strides3, dimension)];
         (Count, Length) = (others.Count, shape[dimension]);
-        Across = across || along[0] != 1 && others.Inner > 1 && others.InnerStride(0) == 1;
+        Across = along[0] != 1 && others.Inner > 1 && others.InnerStride(0) == 1;
     }
 
     static Shape Without(Shape strides, int dimension) => strides.Rank == 0 ? strides : strides.Without(dimension);
@@ -45,6 +38,9 @@ readonly unsafe struct Fibres
 
     /// <summary>The stride of tensor <paramref name="k"/> along a fibre.</summary>
     public int Along(int k) => along[k];
+
+    /// <summary>The stride of tensor <paramref name="k"/> from lane to lane.</summary>
+    public int Lane(int k) => Across ? others.InnerStride(k) : along[k];
 
     /// <summary>Where fibre number <paramref name="index"/> lies.</summary>
     public void Locate(int index, out long o0, out long o1, out long o2) => others.Locate(index, out o0, out o1, out o2, out _);
@@ -62,7 +58,7 @@ readonly unsafe struct Fibres
     /// <summary>The fibre or fibres of tensor <paramref name="k"/> that begin at <paramref name="first"/>, <paramref name="taken"/> of them.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Fibre<V, T> At<V, T>(int k, T* first, int taken) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> =>
-        new(first, along[k], Across ? others.InnerStride(k) : along[k], Length, Across ? taken : 0);
+        new(first, along[k], Lane(k), Length, Across ? taken : 0);
 
     /// <summary>How many elements of a fibre a vector holds.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -18,13 +18,19 @@ public sealed unsafe class Gather : Operation<Gather>
                 throw new ShapeException("Gather", $"indices {indices.Shape} for {x.Shape}: {indices.Shape[i]} in dimension {i}, where there are {x.Shape[i]}.");
         Indices.Check("Gather", indices, x.Shape[d], d, x.Shape);
         Tensor y = Tensor.Empty(indices.Shape, x.DType);
-        Fibres fibres = new(indices.Shape, d, indices.Strides, x.Strides, y.Strides);
+        Pick(x, d, indices, y);
+        Record(y, x, indices)?.dimension = d;
+        return y;
+    }
+
+    /// <summary>y = the elements, in rows along the dimension; nothing is checked.</summary>
+    internal static void Pick(Tensor x, int dimension, Tensor indices, Tensor y)
+    {
+        Fibres fibres = new(indices.Shape, dimension, indices.Strides, x.Strides, y.Strides);
         int grain = Cpu.Rows(fibres.Length);
         if (x.DType == DType.Float64) ThreadTeam.For(fibres.Count, grain, new Forward<double>(fibres, indices, x, y));
         else if (x.DType == DType.Float32) ThreadTeam.For(fibres.Count, grain, new Forward<float>(fibres, indices, x, y));
         else ThreadTeam.For(fibres.Count, grain, new Forward<int>(fibres, indices, x, y));
-        Record(y, x, indices)?.dimension = d;
-        return y;
     }
 
     readonly struct Forward<T>(Fibres fibres, Tensor indices, Tensor x, Tensor y) : IParallelBody where T : unmanaged
@@ -43,10 +49,12 @@ public sealed unsafe class Gather : Operation<Gather>
         }
     }
 
-    /// <summary>dL/dx[index_j] += dL/dy_j, every fibre's in the order of j, so that sums of repeated indices have the same bits always.</summary>
-    protected override void Backward()
+    /// <summary>dL/dx[index_j] += dL/dy_j.</summary>
+    protected override void Backward() => Add(OutputGradient(), dimension, Input(1), InputGradient(0));
+
+    /// <summary>dx[index_j] += dy_j, every fibre's in the order of j, so that sums of repeated indices have the same bits always.</summary>
+    internal static void Add(Tensor dy, int dimension, Tensor indices, Tensor dx)
     {
-        Tensor indices = Input(1), dy = OutputGradient(), dx = InputGradient(0);
         Fibres fibres = new(indices.Shape, dimension, indices.Strides, dx.Strides, dy.Strides);
         Cpu.For(dy.DType, fibres.Count, Cpu.Rows(fibres.Length), new BackwardKernel(fibres, indices, dy, dx));
     }

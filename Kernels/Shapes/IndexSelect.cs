@@ -19,7 +19,8 @@ public sealed unsafe class IndexSelect : Operation<IndexSelect>
         int d = x.Shape.Dimension(dimension, operation);
         Indices.Check(operation, indices, x.Shape[d], d, x.Shape);
         Tensor flat = indices.Reshape([indices.Count]), y = Tensor.Empty(x.Shape.With(d, flat.Count), x.DType);
-        if (x.DType == DType.Float64) ThreadTeam.For(y.Count, Cpu.Grain, new Forward<double>(d, x, flat, y));
+        if (d > 0 && d == x.Rank - 1) Gather.Pick(x, d, flat.Expand(y.Shape), y);              // slices of single elements: row by row instead
+        else if (x.DType == DType.Float64) ThreadTeam.For(y.Count, Cpu.Grain, new Forward<double>(d, x, flat, y));
         else if (x.DType == DType.Float32) ThreadTeam.For(y.Count, Cpu.Grain, new Forward<float>(d, x, flat, y));
         else ThreadTeam.For(y.Count, Cpu.Grain, new Forward<int>(d, x, flat, y));
         if (Record(y, x, flat) is { } recorded) (recorded.dimension, recorded.flat) = (d, flat);
@@ -53,8 +54,14 @@ public sealed unsafe class IndexSelect : Operation<IndexSelect>
     /// </summary>
     protected override void Backward()
     {
+        Tensor x = Input(0);
+        if (dimension > 0 && dimension == x.Rank - 1)
+        {
+            Gather.Add(OutputGradient(), dimension, flat.Expand(Output().Shape), InputGradient(0));
+            return;
+        }
         BackwardKernel kernel = new(dimension, flat, OutputGradient(), InputGradient(0));
-        Cpu.For(Input(0).DType, kernel.SliceCount, Math.Max(16, Cpu.Rows(flat.Count)), kernel);
+        Cpu.For(x.DType, kernel.SliceCount, Math.Max(16, Cpu.Rows(flat.Count)), kernel);
     }
 
     readonly struct BackwardKernel(int dimension, Tensor indices, Tensor dy, Tensor dx) : ICpuKernel

@@ -25,9 +25,15 @@ static unsafe class Indices
 
     static ShapeException OutOfRange(string operation, Shape indices, int position, int index, int end, int dimension, Shape shape)
     {
-        int[] at = new int[indices.Rank];
-        for (int d = indices.Rank - 1; d >= 0; position /= indices[d], d--) at[d] = position % indices[d];
         string range = end == 0 ? "it is empty" : $"0 to {end - 1} was expected";
-        return new(operation, $"index {index} at [{string.Join(", ", at)}] of the indices {indices}, into dimension {dimension} of {shape}: {range}.");
+        return new(operation, $"index {index} at {Position(indices, position)} of the indices {indices}, into dimension {dimension} of {shape}: {range}.");
+    }
+
+    /// <summary>The coordinates, in brackets, of element number <paramref name="position"/>, for messages.</summary>
+    public static Shape Position(Shape shape, int position)
+    {
+        Span<int> at = stackalloc int[shape.Rank];
+        for (int d = shape.Rank - 1; d >= 0; position /= shape[d], d--) at[d] = position % shape[d];
+        return new(at);
     }
 }

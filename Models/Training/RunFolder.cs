@@ -6,8 +6,9 @@ using NeuralMemory.Checkpoints;
 namespace NeuralMemory.Training;
 
 /// <summary>
-/// What a run leaves on disk: <c>checkpoint.safetensors</c> (see <see cref="Checkpoint"/>), <c>metrics.jsonl</c>, a <see cref="TrainingMetrics"/> a line, and
-/// <c>config.json</c>, what it takes to make model, task and optimiser again.
+/// What a run leaves on disk: <c>checkpoint.safetensors</c> (see <see cref="Checkpoint"/>), <c>metrics.jsonl</c>, a <see cref="TrainingMetrics"/> a line,
+/// <c>config.json</c>, what it takes to make model, task and optimiser again, and, of a run that is validated, <c>best.safetensors</c>, the parameters whose
+/// validation cost was the least.
 /// </summary>
 /// <param name="path">The folder; it need not exist.</param>
 public sealed class RunFolder(string path)
@@ -24,10 +25,13 @@ public sealed class RunFolder(string path)
     /// <summary>The path of <c>config.json</c>.</summary>
     public string ConfigurationPath { get; } = System.IO.Path.Combine(path, "config.json");
 
+    /// <summary>The path of <c>best.safetensors</c>.</summary>
+    public string BestPath { get; } = System.IO.Path.Combine(path, "best.safetensors");
+
     /// <summary>Whether there is a run in it: a new one would overwrite something.</summary>
     public bool HoldsRun => Files.Any(File.Exists);
 
-    string[] Files => [CheckpointPath, MetricsPath, ConfigurationPath];
+    string[] Files => [CheckpointPath, MetricsPath, ConfigurationPath, BestPath];
 
     /// <summary>The lines of <c>metrics.jsonl</c>; none where there is no such file. A last line that a killed run left unfinished does not count.</summary>
     /// <exception cref="CheckpointException">A line cannot be read; the message names it.</exception>

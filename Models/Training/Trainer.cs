@@ -7,7 +7,7 @@ using NeuralMemory.Tasks;
 namespace NeuralMemory.Training;
 
 /// <summary>
-/// Trains a model on a task: draws episodes, descends the gradient of the mean binary cross-entropy of their output bits, and keeps a folder from which a
+/// Trains a model on a task: draws episodes, descends the gradient of the paper's cost, the binary cross-entropy summed over a sequence's output bits, and keeps a folder from which a
 /// killed run goes on, to end with the same bits as one that never was.
 /// </summary>
 /// <remarks>
@@ -170,7 +170,9 @@ public sealed class Trainer
         if (!finite) throw Diagnose(position);
     }
 
-    static Tensor Loss(Episode episode, Tensor logits) => episode.Output(logits).BinaryCrossEntropyWithLogits(episode.Output(episode.Targets));
+    /// <summary>Nats per sequence, the mean over the batch. A sum over the bits, not their mean: a long sequence counts for more than a short one.</summary>
+    static Tensor Loss(Episode episode, Tensor logits) =>
+        episode.Output(logits).BinaryCrossEntropyWithLogits(episode.Output(episode.Targets)) * episode.OutputBits;
 
     /// <summary>Clips the gradients.</summary>
     /// <returns>Their norm before it was clipped: not finite where one of them is not.</returns>
@@ -192,7 +194,7 @@ public sealed class Trainer
         State.WindowSequences += batch;
         State.WindowTimeSteps += (long)episode.Steps * batch;
         State.WindowLoss += loss;
-        State.WindowBits += loss / Math.Log(2) * episode.OutputBits * batch;
+        State.WindowBits += loss / Math.Log(2) * batch;
         foreach (double wrong in wrongBits) State.WindowWrongBits += wrong;
         Tick();
     }
@@ -230,6 +232,11 @@ public sealed class Trainer
             State.WindowWrongBits / State.WindowSequences, validation, optimizer.LearningRate, State.WindowSequences / seconds,
             State.WindowTimeSteps / seconds, State.Elapsed);
         (lastMetrics, unsaved) = (metrics, true);
+        if (validation < State.BestValidation)
+        {
+            State.BestValidation = validation.Value;
+            if (folder is not null) model.Save(folder.BestPath);
+        }
         // Before the next checkpoint, so that no checkpoint counts a line that is not there.
         folder?.Append(metrics);
         State.LoggedSequences = State.Sequences;

@@ -41,7 +41,10 @@ public sealed record TrainerOptions
     /// </summary>
     public string? Configuration { get; init; }
 
-    /// <summary>Tests the model on the same unseen sequences at every log interval; null for not at all.</summary>
+    /// <summary>
+    /// Tests the model on the same unseen sequences at every log interval, and keeps the parameters that did best in <see cref="RunFolder.BestPath"/>; null for not
+    /// at all.
+    /// </summary>
     public Validation? Validation { get; init; }
 
     /// <summary>Ends training where a metric stops falling; null for not at all.</summary>

@@ -5,7 +5,7 @@ namespace NeuralMemory.Training;
 /// <summary>How training went over one log interval.</summary>
 /// <param name="Sequences">Sequences seen since training began.</param>
 /// <param name="Steps">Updates since training began.</param>
-/// <param name="Loss">The mean loss of the interval's updates, in nats an output bit.</param>
+/// <param name="Loss">The mean loss of the interval's updates: nats per sequence.</param>
 /// <param name="BitsPerSequence">The mean cross-entropy of the interval's sequences, in bits.</param>
 /// <param name="WrongBits">The mean number of wrong bits of the interval's sequences.</param>
 /// <param name="ValidationBits">The median cross-entropy of the validation's sequences, in bits; null where there is no validation.</param>

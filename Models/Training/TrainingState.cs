@@ -27,6 +27,9 @@ public sealed class TrainingState
     /// <summary><see cref="Philox.Position"/> of the generator of episodes.</summary>
     public ulong RandomPosition { get; internal set; }
 
+    /// <summary>The least <see cref="TrainingMetrics.ValidationBits"/> so far; infinite before the first.</summary>
+    public double BestValidation { get; internal set; } = double.PositiveInfinity;
+
     /// <summary>The best value so far of what early stopping watches; infinite before the first.</summary>
     public double Best { get; internal set; } = double.PositiveInfinity;
 
@@ -60,6 +63,7 @@ public sealed class TrainingState
         Set("random_seed", RandomSeed);
         Set("random_stream", RandomStream);
         Set("random_position", RandomPosition);
+        Set("best_validation", BestValidation);
         Set("best", Best);
         Set("intervals_since_best", IntervalsSinceBest);
         Set("stopped_early", StoppedEarly ? 1 : 0);
@@ -85,6 +89,7 @@ public sealed class TrainingState
         RandomSeed = metadata.Unsigned("random_seed"),
         RandomStream = metadata.Unsigned("random_stream"),
         RandomPosition = metadata.Unsigned("random_position"),
+        BestValidation = metadata.Number("best_validation", orInfinite: true),
         Best = metadata.Number("best", orInfinite: true),
         IntervalsSinceBest = (int)metadata.Count("intervals_since_best", int.MaxValue),
         StoppedEarly = metadata.Count("stopped_early", 1) == 1,

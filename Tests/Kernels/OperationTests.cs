@@ -104,7 +104,10 @@ public class OperationTests
     }
 
     static bool IsOperation(Type type) => !type.IsAbstract &&
-        (typeof(Operation).IsAssignableFrom(type) ? !type.IsGenericType : type.IsValueType && type.GetInterfaces().Any(i => i == typeof(IUnary) || i == typeof(IBinary) || i == typeof(ITernary) || i == typeof(IRecurrentCell)));
+        (typeof(Operation).IsAssignableFrom(type) ? !type.IsGenericType : type.IsValueType && type.GetInterfaces().Intersect(functions).Any());
+
+    /// <summary>The interfaces of formulas that a generic operation is made from: each formula counts as an operation.</summary>
+    static readonly Type[] functions = [typeof(IUnary), typeof(IBinary), typeof(ITernary), typeof(IRecurrentCell), typeof(IPairLoss)];
 
     static Tensor[] Leaves(Tensor[] inputs, DType type) => [.. inputs.Select(input =>
     {

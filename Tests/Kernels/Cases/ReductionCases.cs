@@ -46,7 +46,7 @@ public class ReductionCases : ICaseSource
         new("CosineSimilarity views", x => x[0].T.CosineSimilarity(x[1].Slice(1, 0, 25, 4)), r => [r.Uniform([7, 5]), r.Uniform([5, 28])]),
         new("CosineSimilarity with itself", x => x[0].CosineSimilarity(x[0].Slice(0, 0, 1)), r => [r.Uniform([4, 9])]),
         new("CosineSimilarity of none", x => x[0].CosineSimilarity(x[1]), r => [r.Uniform([0, 5]), r.Uniform([5])]),
-        new("CosineSimilarity large", x => x[0].CosineSimilarity(x[1].Unsqueeze(1)), r => [r.Uniform([8, 128, 40]), r.Uniform([8, 40])]),
+        new("CosineSimilarity large", x => x[0].CosineSimilarity(x[1].Unsqueeze(1)), r => [r.Uniform([4, 128, 40]), r.Uniform([4, 40])]),
     ];
 
     /// <summary>Reductions over several dimensions: of one element, over the first, the last, the middle, all, of views with gaps, of nothing.</summary>
@@ -62,8 +62,8 @@ public class ReductionCases : ICaseSource
         yield return Case("inner of [3, 4, 5, 6]", [3, 4, 5, 6], x => x, [-3, 3], keep: true);
         yield return Case("first of transposed", [9, 33], x => x.T, [0]);
         yield return Case("last of sliced", [5, 41], x => x.Slice(-1, 1, 40, 3).Slice(0, 1, 4), [1]);
-        yield return Case("expanded", [4, 1, 3], x => x.Expand([4, 5, 3]), [1, 2]);
-        yield return Case("large", [30, 3001], x => x, [0]);
+        yield return Case("expanded", [4, 1, 3], x => x.Expand(x.Shape.With(1, 5)), [1, 2]);
+        yield return Case("large", [20, 1001], x => x, [0]);
         if (!emptyAllowed) yield break;
         yield return Case("nothing of [0, 3]", [0, 3], x => x, [0]);
         yield return Case("all of [0]", [0], x => x, []);
@@ -86,9 +86,9 @@ public class ReductionCases : ICaseSource
         yield return Case("first of transposed", [33, 5], x => x.T, 0);
         yield return Case("first of sliced", [9, 41], x => x.Slice(-1, 1, 40, 3).Slice(0, 1, 8, 2), 0);
         yield return Case("last of sliced", [5, 41], x => x.Slice(-1, 1, 40, 3).Slice(0, 1, 4), 1);
-        yield return Case("expanded", [5, 1], x => x.Expand([3, 5, 4]), 1);
+        yield return Case("expanded", [5, 1], x => x.Expand(x.Shape.With(1, 4).Insert(0, 3)), 1);
         yield return Case("none of [0, 3]", [0, 3], x => x, 1);
-        yield return Case("large", [67, 901], x => x, 0);
+        yield return Case("large", [37, 501], x => x, 0);
         if (emptyAllowed) yield return Case("empty of [3, 0]", [3, 0], x => x, 1);
 
         OperationCase Case(string what, Shape shape, Func<Tensor, Tensor> view, int dimension) =>

@@ -58,7 +58,7 @@ public class TrainerTests
     [Test]
     public void Loss_bits_and_wrong_bits_are_those_of_the_episodes()
     {
-        List<(double Bits, double Wrong, int Output)> seen = [];
+        List<(double Bits, double Wrong)> seen = [];
         TinyRun run = new(Options with { Sequences = 20, Folder = null });
         TrainingMetrics? logged = null;
         run.Trainer.Logged += m => logged = m;
@@ -67,13 +67,31 @@ public class TrainerTests
             double[] bits = new double[2], wrong = new double[2];
             sample.Episode.CrossEntropyBits(sample.Logits, bits);
             sample.Episode.ErrorBits(sample.Logits, wrong);
-            seen.Add((bits.Average(), wrong.Average(), sample.Episode.OutputBits));
+            seen.Add((bits.Average(), wrong.Average()));
         };
         run.Trainer.Run();
         Assert.That(seen, Has.Count.EqualTo(10));
         Assert.That(logged!.BitsPerSequence, Is.EqualTo(seen.Average(s => s.Bits)).Within(1e-5));
         Assert.That(logged.WrongBits, Is.EqualTo(seen.Average(s => s.Wrong)).Within(1e-12));
-        Assert.That(logged.Loss, Is.EqualTo(seen.Average(s => s.Bits / s.Output * Math.Log(2))).Within(1e-6));
+        Assert.That(logged.Loss, Is.EqualTo(seen.Average(s => s.Bits * Math.Log(2))).Within(1e-5));
+    }
+
+    [Test]
+    public void The_parameters_that_did_best_in_validation_are_kept()
+    {
+        double best = double.PositiveInfinity;
+        float[][] expected = [];
+        TinyRun run = new(Options with { Sequences = 400, LogInterval = 10, Folder = Folder, Validation = new(4, 10, 5) });
+        run.Trainer.Logged += metrics =>
+        {
+            if (metrics.ValidationBits >= best) return;
+            best = metrics.ValidationBits!.Value;
+            expected = [.. run.Model.Parameters.Select(p => p.ToArray())];
+        };
+        run.Trainer.Run();
+        Assert.That(run.Trainer.State.BestValidation, Is.EqualTo(best));
+        run.Model.Load(new RunFolder(Folder).BestPath);
+        Assert.That(run.Model.Parameters.Select(p => p.ToArray()), Is.EqualTo(expected));
     }
 
     [Test]
@@ -164,7 +182,8 @@ public class TrainerTests
             second.Trainer.Run();
             Assert.That(second.Bits, Is.EqualTo(whole.Bits), $"died at {dies}");
             Assert.That(TinyRun.Metrics(folder), Is.EqualTo(TinyRun.Metrics(Folder)), $"died at {dies}");
-            Assert.That(Directory.GetFiles(folder), Has.Length.EqualTo(3), "nothing is left over");
+            Assert.That(File.ReadAllBytes(Path.Combine(folder, "best.safetensors")), Is.EqualTo(File.ReadAllBytes(Path.Combine(Folder, "best.safetensors"))), $"died at {dies}");
+            Assert.That(Directory.GetFiles(folder).Select(Path.GetFileName), Is.EquivalentTo(new[] { "best.safetensors", "checkpoint.safetensors", "config.json", "metrics.jsonl" }));
         }
     }
 

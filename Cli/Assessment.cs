@@ -6,7 +6,7 @@ using Spectre.Console;
 namespace NeuralMemory.Cli;
 
 /// <summary>Tests a model on fresh sequences; <c>train</c> and <c>eval</c> see the same ones.</summary>
-static class Test
+static class Assessment
 {
     /// <summary>Longer ones run fewer side by side, for the memory's sake.</summary>
     const int MostSideBySide = 10, MostLengths = 2000;
@@ -32,9 +32,7 @@ static class Test
         foreach (string column in (string[])["length", "asked for", "cost, median", "cost, mean", "wrong, median", "wrong, mean"])
             table.AddColumn(new TableColumn(column).RightAligned());
         foreach (EvaluationResult test in tests)
-            table.AddRow($"{test.Length}", $"{test.OutputBits}", Bits(test.MedianBits), Bits(test.MeanBits), Bits(test.MedianWrongBits), Bits(test.MeanWrongBits));
+            table.AddRow($"{test.Length}", $"{test.OutputBits}", Progress.Bits(test.MedianBits), Progress.Bits(test.MeanBits), Progress.Bits(test.MedianWrongBits), Progress.Bits(test.MeanWrongBits));
         session.Console.Write(table);
     }
-
-    static string Bits(double bits) => bits < .01 && bits > 0 ? bits.ToString("0.0e+0") : bits.ToString(bits < 10 ? "0.00" : "0.0");
 }

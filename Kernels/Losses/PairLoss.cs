@@ -1,0 +1,115 @@
+using System.Numerics;
+using NeuralMemory.Simd;
+
+namespace NeuralMemory;
+
+/// <summary>The cost of a pair of numbers, what was computed and what was wanted, and its slopes. Its fields are its parameters.</summary>
+public interface IPairLoss
+{
+    /// <summary>The operation's name.</summary>
+    static abstract string Name { get; }
+
+    /// <summary>By what the sum of all costs is divided: their number, unless overridden.</summary>
+    static virtual int Divisor(Shape shape) => shape.Count;
+
+    /// <summary>c = f(x, t).</summary>
+    V Cost<V>(V x, V t) where V : struct, ISimd<V>;
+
+    /// <summary>dc/dx.</summary>
+    V SlopeX<V>(V x, V t) where V : struct, ISimd<V>;
+
+    /// <summary>dc/dt.</summary>
+    V SlopeT<V>(V x, V t) where V : struct, ISimd<V>;
+}
+
+/// <summary>y = sum_i f(x_i, t_i) / n over all pairs of elements: shape []. The sum is pairwise.</summary>
+public sealed unsafe class PairLoss<F> : Operation<PairLoss<F>> where F : struct, IPairLoss
+{
+    F function;
+
+    /// <inheritdoc/>
+    public override string Name => F.Name;
+
+    /// <summary>Sums the costs of all elements of <paramref name="x"/> and <paramref name="targets"/>.</summary>
+    public static Tensor Apply(Tensor x, Tensor targets, F function = default)
+    {
+        Require.SameFloat(F.Name, x, targets);
+        Require.SameShape(F.Name, x, targets);
+        if (x.Count == 0) throw new ShapeException(F.Name, $"{x.Shape} has no elements, and their mean is not defined.");
+        Tensor costs = Tensor.Empty(x.Shape, x.DType), sum = Tensor.Zeros([], x.DType), y = Tensor.Zeros([], x.DType);
+        Cpu.For(x.DType, x.Count, Cpu.Grain, new Forward(function, x, targets, costs));
+        Summation.AddInto(costs, sum);
+        Transfer.Add(sum, y, 1.0 / F.Divisor(x.Shape));
+        Record(y, x, targets)?.function = function;
+        return y;
+    }
+
+    readonly struct Forward(F function, Tensor x, Tensor targets, Tensor costs) : ICpuKernel
+    {
+        readonly StridedLoop loop = new(x.Shape, x.Strides, targets.Strides, costs.Strides);
+
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            F f = function;
+            int strideX = loop.InnerStride(0), strideT = loop.InnerStride(1);
+            for (int length; start < end; start += length)
+            {
+                length = Math.Min(loop.Locate(start, out long ox, out long ot, out long oc, out _), end - start);
+                T* px = x.Pointer<T>() + ox, pt = targets.Pointer<T>() + ot, cost = costs.Pointer<T>() + oc;
+                for (int i = 0; i < length; i += V.Count)
+                {
+                    V xi = Lanes.Load<V, T>(px + (long)i * strideX, strideX, length - i), ti = Lanes.Load<V, T>(pt + (long)i * strideT, strideT, length - i);
+                    Lanes.Store(cost + i, 1, f.Cost(xi, ti), length - i);
+                }
+            }
+        }
+    }
+
+    /// <summary>dL/dx += dc/dx / n dL/dy, dL/dt += dc/dt / n dL/dy.</summary>
+    protected override void Backward()
+    {
+        Tensor x = Input(0), t = Input(1);
+        double scale = OutputGradient().Item() / F.Divisor(x.Shape);
+        if (NeedsGradient(0)) Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel<ToX>(function, x, t, InputGradient(0), scale));
+        if (NeedsGradient(1)) Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel<ToT>(function, x, t, InputGradient(1), scale));
+    }
+
+    interface ISide
+    {
+        static abstract V Slope<V>(F f, V x, V t) where V : struct, ISimd<V>;
+    }
+
+    readonly struct ToX : ISide
+    {
+        public static V Slope<V>(F f, V x, V t) where V : struct, ISimd<V> => f.SlopeX(x, t);
+    }
+
+    readonly struct ToT : ISide
+    {
+        public static V Slope<V>(F f, V x, V t) where V : struct, ISimd<V> => f.SlopeT(x, t);
+    }
+
+    readonly struct BackwardKernel<TSide>(F function, Tensor x, Tensor targets, Tensor gradient, double scale) : ICpuKernel where TSide : struct, ISide
+    {
+        readonly StridedLoop loop = new(x.Shape, x.Strides, targets.Strides, gradient.Strides);
+
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            F f = function;
+            V factor = V.Constant(scale);
+            int strideX = loop.InnerStride(0), strideT = loop.InnerStride(1), strideG = loop.InnerStride(2);
+            for (int length; start < end; start += length)
+            {
+                length = Math.Min(loop.Locate(start, out long ox, out long ot, out long og, out _), end - start);
+                T* px = x.Pointer<T>() + ox, pt = targets.Pointer<T>() + ot, g = gradient.Pointer<T>() + og;
+                for (int i = 0; i < length; i += V.Count)
+                {
+                    int count = length - i;
+                    V xi = Lanes.Load<V, T>(px + (long)i * strideX, strideX, count), ti = Lanes.Load<V, T>(pt + (long)i * strideT, strideT, count);
+                    V old = Lanes.Load<V, T>(g + (long)i * strideG, strideG, count);
+                    Lanes.Store(g + (long)i * strideG, strideG, V.Fma(factor, TSide.Slope(f, xi, ti), old), count);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using NeuralMemory.Checkpoints;
+using NeuralMemory.Cli;
+using NeuralMemory.Training;
+using Spectre.Console;
+
+namespace NeuralMemory.Tests.Cli;
+
+/// <summary>Runs the program, within the test or as a process of its own.</summary>
+static partial class Run
+{
+    /// <summary>Sizes that train in no time.</summary>
+    public static readonly string[] Tiny = ["--hidden", "8", "--slots", "8", "--width", "4"];
+
+    /// <summary>A terminal's width.</summary>
+    public const int Width = 80;
+
+    /// <summary>Within this process, its output redirected.</summary>
+    public static (int Code, string Output, string Error) Here(params string[] arguments) => Here(CancellationToken.None, arguments);
+
+    /// <inheritdoc cref="Here(string[])"/>
+    public static (int Code, string Output, string Error) Here(CancellationToken interrupted, params string[] arguments)
+    {
+        using StringWriter output = new(), error = new();
+        int threads = ThreadTeam.Threads;
+        int code = CommandLine.Run(arguments, Session.Plain(output, error, interrupted));
+        ThreadTeam.Threads = threads;
+        return (code, output.ToString(), error.ToString());
+    }
+
+    /// <summary>Within this process, on a terminal.</summary>
+    public static (int Code, string Output) OnTerminal(bool colors, params string[] arguments)
+    {
+        using StringWriter output = new();
+        IAnsiConsole console = AnsiConsole.Create(new()
+        {
+            Ansi = AnsiSupport.Yes,
+            ColorSystem = colors ? ColorSystemSupport.TrueColor : ColorSystemSupport.NoColors,
+            Out = new AnsiConsoleOutput(output),
+        });
+        (console.Profile.Width, console.Profile.Height) = (Width, 24);
+        return (CommandLine.Run(arguments, new(output, output, console, IsTerminal: true, CancellationToken.None)), output.ToString());
+    }
+
+    /// <summary>As a process, its output redirected.</summary>
+    public static Process Start(params string[] arguments)
+    {
+        ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "neuralmemory.dll"));
+        foreach (string argument in arguments) start.ArgumentList.Add(argument);
+        return Process.Start(start)!;
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
+
+    /// <summary>Sends a signal: 2 is SIGINT, 9 SIGKILL, 15 SIGTERM.</summary>
+    public static void Signal(Process process, int signal) => Assert.That(Kill(process.Id, signal), Is.Zero);
+
+    /// <summary>All that a finished run leaves but what depends on the clock.</summary>
+    public static string Fingerprint(string folder)
+    {
+        SafetensorsFile file = SafetensorsFile.Read(new RunFolder(folder).CheckpointPath);
+        IEnumerable<string> tensors = file.Entries.Select(e => $"{e} {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(e.Bytes.Span))}");
+        IEnumerable<string> texts = file.Metadata.Where(m => !m.Key.EndsWith("_ticks", StringComparison.Ordinal)).Select(m => $"{m.Key} = {m.Value}");
+        IEnumerable<string> metrics = new RunFolder(folder).ReadMetrics().Select(
+            m => $"{m with { SequencesPerSecond = 0, TimeStepsPerSecond = 0, Elapsed = default }}");
+        string[] names = [.. Directory.GetFiles(folder).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
+        return string.Join('\n', [.. tensors.Order(StringComparer.Ordinal), .. texts.Order(StringComparer.Ordinal), .. metrics, .. names]);
+    }
+}
