@@ -66,6 +66,22 @@ static class GoldenFunctions
         ["sum_dim"] = g => g.Input(0).Sum(1),
         ["var_dim"] = g => g.Input(0).Variance([-1], unbiased: false),
 
+        // Losses
+        ["bce_with_logits"] = g => g.Input(0).BinaryCrossEntropyWithLogits(g.Input(1)),
+        ["cross_entropy"] = CrossEntropy,
+        ["cross_entropy_ignore_smooth"] = CrossEntropy,
+        ["kl_div"] = g => g.Input(0).LogSoftmax().KullbackLeiblerDivergence(g.Input(1).Softmax()),
+        ["mse"] = g => g.Input(0).MeanSquaredError(g.Input(1)),
+        ["smooth_l1"] = g => g.Input(0).SmoothL1(g.Input(1), g.Number("beta", 1)),
+
+        // Normalisation
+
+        // Convolution and attention
+        ["attention"] = Attention,
+        ["attention_causal"] = Attention,
+        ["conv1d"] = Conv1d,
+        ["conv1d_depthwise_causal"] = Conv1d,
+
         // Shapes
         ["circular_shift"] = g => g.Input(0).CircularShift(g.Input(1)),
         ["concat"] = g => Tensor.Concat(1, g.Input(0), g.Input(1)),
@@ -105,6 +121,20 @@ static class GoldenFunctions
     }
 
     static GoldenOutput AveragedOverHeads((Tensor Output, Tensor Weights) y) => (y.Output, y.Weights.Mean([1]));
+
+    static GoldenOutput Attention(GoldenCase g) => g.Input(0).ScaledDotProductAttention(g.Input(1), g.Input(2), causal: g.Flag("causal"));
+
+    // The groups follow from the shapes; so does the padding, where it is not among the arguments.
+    static GoldenOutput Conv1d(GoldenCase g)
+    {
+        Tensor x = g.Input(0), weight = g.Parameter("weight");
+        int stride = (int)g.Number("stride", 1), dilation = (int)g.Number("dilation", 1);
+        int fitting = ((g.Read("output.0").Shape[2] - 1) * stride + dilation * (weight.Shape[2] - 1) + 1 - x.Shape[2] + 1) / 2;
+        return x.Conv1d(weight, g.Parameter("bias"), stride, (int)g.Number("padding", fitting), dilation, x.Shape[1] / weight.Shape[1]);
+    }
+
+    static GoldenOutput CrossEntropy(GoldenCase g) =>
+        g.Input(0).CrossEntropy(g.Input(1), (int)g.Number("ignore_index", -100), g.Number("label_smoothing", 0));
 
     public static readonly Dictionary<string, Func<GoldenCase, IReadOnlyList<Tensor>, Optimizer>> Optimizers = new()
     {

@@ -1,0 +1,55 @@
+namespace NeuralMemory;
+
+/// <summary>Adds attention to <see cref="Tensor"/>.</summary>
+public static class AttentionOperation
+{
+    extension(Tensor q)
+    {
+        /// <summary>
+        /// For every query the mean of the values, weighted by the softmax over all keys of q . k / sqrt(d) (Vaswani et al. 2017, equation 1): q [.., Lq, d],
+        /// k [.., Lk, d] and v [.., Lk, dv] give [.., Lq, dv], of batch and heads in front as many as all three share. Memory grows with Lq + Lk, not with their product,
+        /// and with <paramref name="causal"/> half of the work is left out. A query that sees no key gets zeros, and gradients of zero.
+        /// </summary>
+        /// <param name="k">The keys.</param>
+        /// <param name="v">The values.</param>
+        /// <param name="mask">
+        /// Broadcast to [.., Lq, Lk]: Int32, where a key that is 0 is not seen; or of the type of q, to be added to the scores, where -infinity hides a key. It has no gradient.
+        /// </param>
+        /// <param name="causal">
+        /// Whether queries see no key later than themselves. The last query is level with the last key: query i sees the keys up to i + Lk - Lq, as it must when
+        /// the first keys come from a cache. With Lk &lt; Lq the first Lq - Lk queries see nothing.
+        /// </param>
+        /// <param name="keyPadding">[batch, Lk], for all heads and queries of an element of the first dimension: where it is 0, the key is padding and not seen.</param>
+        /// <exception cref="ShapeException">The shapes or types do not fit; a mask requires a gradient.</exception>
+        public Tensor ScaledDotProductAttention(Tensor k, Tensor v, Tensor? mask = null, bool causal = false, Tensor? keyPadding = null) =>
+            NeuralMemory.ScaledDotProductAttention.Apply(q, k, v, mask, causal, keyPadding);
+
+        /// <summary>
+        /// The weights of attention themselves, [.., Lq, Lk]: rows of positive numbers that add up to 1, or of zeros for a query that sees no key. They are composed of
+        /// the operations that define them and take as much memory as they have elements; the arguments are those of <c>ScaledDotProductAttention</c>.
+        /// </summary>
+        /// <example><c>Tensor w = q.AttentionWeights(k, causal: true), y = w.MatMul(v);</c></example>
+        /// <exception cref="ShapeException">The shapes or types do not fit.</exception>
+        public Tensor AttentionWeights(Tensor k, Tensor? mask = null, bool causal = false, Tensor? keyPadding = null)
+        {
+            NeuralMemory.ScaledDotProductAttention.Check(q, k, k);
+            AttentionMask.Check(q, k, mask, keyPadding);
+            Tensor scores = q.MatMul(k.T) * (1 / Math.Sqrt(q.Shape[^1]));                  // [.., Lq, Lk]
+            if (mask is { } m) scores = m.DType == DType.Int32 ? Seen(scores, m) : scores + m;
+            if (keyPadding is { } padding)
+            {
+                padding = padding.NotEqual(0);
+                while (padding.Rank < q.Rank) padding = padding.Unsqueeze(1);             // [batch, .., 1, Lk]
+                scores = Seen(scores, padding);
+            }
+            if (causal)
+            {
+                int queries = q.Shape[^2], keys = k.Shape[^2];
+                scores = Seen(scores, Tensor.Range(0, keys) <= Tensor.Range(keys - queries, queries).Unsqueeze(-1));
+            }
+            return scores.Softmax();
+        }
+    }
+
+    static Tensor Seen(Tensor scores, Tensor seen) => Tensor.Where(seen, scores, Tensor.Full([], double.NegativeInfinity, scores.DType));
+}
