@@ -67,7 +67,6 @@ static class GoldenFunctions
         ["var_dim"] = g => g.Input(0).Variance([-1], unbiased: false),
 
         // Losses
-        ["bce_with_logits"] = g => g.Input(0).BinaryCrossEntropyWithLogits(g.Input(1)),
         ["cross_entropy"] = CrossEntropy,
         ["cross_entropy_ignore_smooth"] = CrossEntropy,
         ["kl_div"] = g => g.Input(0).LogSoftmax().KullbackLeiblerDivergence(g.Input(1).Softmax()),
@@ -75,7 +74,6 @@ static class GoldenFunctions
         ["smooth_l1"] = g => g.Input(0).SmoothL1(g.Input(1), g.Number("beta", 1)),
 
         // Normalisation
-        ["layer_norm"] = g => g.Input(0).LayerNorm(g.Parameter("weight"), g.Parameter("bias"), g.Number("eps", 1e-5)),
 
         // Convolution and attention
         ["attention"] = Attention,
@@ -100,7 +98,7 @@ static class GoldenFunctions
         ["lstm_2layer"] = g => g.Load(new Lstm(g.Width, g.Integer("hidden"), random, g.Integer("layers"))).Forward(g.Input(0)),
         ["lstm_bidirectional"] = g => g.Load(new Lstm(g.Width, g.Integer("hidden"), random, bidirectional: g.Flag("bidirectional"))).Forward(g.Input(0)),
         ["multihead_attention_cross_padded"] = g =>
-            g.Load(new MultiHeadAttention(g.Width, g.Integer("heads"), random)).Forward(g.Input(0), g.Input(1), g.Input(1), Padding(g)),
+            g.Load(new MultiHeadAttention(g.Width, g.Integer("heads"), random)).Forward(g.Input(0), g.Input(1), g.Input(1), KeyPadding(g)),
         ["multihead_attention_self"] = g => AveragedOverHeads(
             g.Load(new MultiHeadAttention(g.Width, g.Integer("heads"), random)).Run(g.Input(0), g.Input(0), g.Input(0))),
         ["rnn_2layer"] = g => g.Load(new Rnn(g.Width, g.Integer("hidden"), random, g.Integer("layers"))).Forward(g.Input(0)),
@@ -113,11 +111,11 @@ static class GoldenFunctions
     static GoldenOutput Encoder(GoldenCase g) => g.Load(new TransformerEncoderLayer(g.Width, g.Integer("heads"), g.Integer("feed_forward"), random,
         g.Text("activation") == "gelu" ? FeedForwardActivation.Gelu : FeedForwardActivation.Relu, g.Flag("norm_first"), dropout: 0)).Forward(g.Input(0));
 
-    /// <summary>[batch, keys], 1 where a key is not to be looked at.</summary>
-    static Tensor Padding(GoldenCase g)
+    /// <summary>[batch, keys], 0 where a key is not seen; in the file it is the other way round.</summary>
+    static Tensor KeyPadding(GoldenCase g)
     {
         JsonElement rows = g.Argument("padding");
-        return Tensor.From([.. rows.EnumerateArray().SelectMany(row => row.EnumerateArray().Select(e => e.ValueKind == JsonValueKind.True || (e.ValueKind == JsonValueKind.Number && e.GetInt32() != 0) ? 1 : 0))],
+        return Tensor.From([.. rows.EnumerateArray().SelectMany(row => row.EnumerateArray().Select(e => e.GetInt32() != 0 ? 0 : 1))],
             [rows.GetArrayLength(), rows[0].GetArrayLength()]);
     }
 

@@ -9,7 +9,7 @@ namespace NeuralMemory;
 /// columns (Anderson et al. 2017, "Low-memory GEMM-based convolution algorithms"). With one input channel in each group the products would have a depth of 1:
 /// <see cref="DepthwiseConvolution"/> goes through rows of time instead.
 /// </remarks>
-public sealed class Conv1d : Operation<Conv1d>
+sealed class Conv1d : Operation<Conv1d>
 {
     Sampling sampling;
 

@@ -4,7 +4,7 @@ namespace NeuralMemory;
 /// y = (x - mu) / sqrt(sigma^2 + epsilon) w + b with the mean mu and the variance sigma^2 of every row of the last dimension (Ba, Kiros and Hinton 2016).
 /// dL/dx = (g - mean(g) - x^ mean(g x^)) / sqrt(sigma^2 + epsilon) with g = dL/dy w and x^ = (y - b) / w; dL/dw = sum dL/dy x^ and dL/db = sum dL/dy over all rows.
 /// </summary>
-public sealed class LayerNorm : Operation<LayerNorm>
+sealed class LayerNorm : Operation<LayerNorm>
 {
     Tensor statistics;
     bool hasWeight, hasBias;

@@ -4,7 +4,7 @@ namespace NeuralMemory;
 /// y = x / sqrt(mean(x^2) + epsilon) w for every row of the last dimension (Zhang and Sennrich 2019, equation 4). With r = 1 / sqrt(mean(x^2) + epsilon),
 /// g = dL/dy w and x^ = r x: dL/dx = r (g - x^ mean(g x^)), and dL/dw = sum dL/dy x^ over all rows.
 /// </summary>
-public sealed class RmsNorm : Operation<RmsNorm>
+sealed class RmsNorm : Operation<RmsNorm>
 {
     Tensor statistics;
 

@@ -42,31 +42,35 @@ public sealed class MultiHeadAttention : Module
     /// <param name="query">[batch, queries, width].</param>
     /// <param name="key">[batch, keys, width].</param>
     /// <param name="value">[batch, keys, width].</param>
-    /// <param name="padding">[batch, keys], not 0 where a key is not to be looked at.</param>
-    /// <param name="causal">Whether query t sees the keys 0 to t only; there must be as many of both.</param>
+    /// <param name="keyPadding">[batch, keys], 0 where a key is padding and not seen. (PyTorch's key_padding_mask says the opposite.)</param>
+    /// <param name="causal">Whether a query sees only the keys that are not after it, the last query being at the last key.</param>
     /// <exception cref="ShapeException">A shape does not fit.</exception>
-    public Tensor Forward(Tensor query, Tensor key, Tensor value, Tensor? padding = null, bool causal = false) => Run(query, key, value, padding, causal).Output;
-
-    /// <summary>As <see cref="Forward"/>, with the weights by which each head looked: [batch, heads, queries, keys].</summary>
-    /// <inheritdoc cref="Forward"/>
-    public (Tensor Output, Tensor Weights) Run(Tensor query, Tensor key, Tensor value, Tensor? padding = null, bool causal = false)
+    public Tensor Forward(Tensor query, Tensor key, Tensor value, Tensor? keyPadding = null, bool causal = false)
     {
-        Check(query, key, value, padding, causal);
-        int batch = query.Shape[0], queries = query.Shape[1], keys = key.Shape[1];
-        Tensor q = Split(query, 0), k = Split(key, 1), v = Split(value, 2);                        // [batch, heads, .., width / heads]
-        if (rotary is not null) (q, k) = (rotary.Forward(q), rotary.Forward(k));
-
-        Tensor scores = q.MatMul(k.T) * (1 / Math.Sqrt(Width / Heads));                           // [batch, heads, queries, keys]
-        if (padding is { } hidden) scores = Tensor.Where(hidden.Reshape([batch, 1, 1, keys]), Low(scores.DType), scores);
-        if (causal) scores = Tensor.Where(Tensor.Range(0, keys) > Tensor.Range(0, queries).Unsqueeze(1), Low(scores.DType), scores);
-        Tensor weights = scores.Softmax();
-
-        Tensor mixed = weights.Dropout(dropout, random, IsTraining).MatMul(v).Transpose(1, 2);     // [batch, queries, heads, width / heads]
-        return (output.Forward(mixed.Reshape([batch, queries, Width])), weights);
+        if (IsTraining && dropout > 0) return Run(query, key, value, keyPadding, causal).Output;
+        (Tensor q, Tensor k, Tensor v) = Project(query, key, value, keyPadding);
+        return Join(q.ScaledDotProductAttention(k, v, causal: causal, keyPadding: keyPadding));
     }
 
-    /// <summary>So low that its exponential is 0 beside any score; finite, so that a query that may look at nothing looks at everything alike and not at NaN.</summary>
-    static Tensor Low(DType type) => Tensor.Scalar(-1e30, type);
+    /// <summary>As <see cref="Forward"/>, with the weights by which each head looked, before dropout: [batch, heads, queries, keys].</summary>
+    /// <inheritdoc cref="Forward"/>
+    public (Tensor Output, Tensor Weights) Run(Tensor query, Tensor key, Tensor value, Tensor? keyPadding = null, bool causal = false)
+    {
+        (Tensor q, Tensor k, Tensor v) = Project(query, key, value, keyPadding);
+        Tensor weights = q.AttentionWeights(k, causal: causal, keyPadding: keyPadding);
+        return (Join(weights.Dropout(dropout, random, IsTraining).MatMul(v)), weights);
+    }
+
+    /// <summary>What each head works on: [batch, heads, time, width / heads] each.</summary>
+    (Tensor Q, Tensor K, Tensor V) Project(Tensor query, Tensor key, Tensor value, Tensor? keyPadding)
+    {
+        Check(query, key, value, keyPadding);
+        Tensor q = Split(query, 0), k = Split(key, 1), v = Split(value, 2);
+        return rotary is null ? (q, k, v) : (rotary.Forward(q), rotary.Forward(k), v);
+    }
+
+    /// <summary>What the heads found, side by side, through the last linear map: [batch, heads, queries, width / heads] to [batch, queries, width].</summary>
+    Tensor Join(Tensor found) => output.Forward(found.Transpose(1, 2).Reshape([found.Shape[0], found.Shape[2], Width]));
 
     /// <summary>Projection 0, 1 or 2 for each head: [batch, time, width] to [batch, heads, time, width / heads].</summary>
     Tensor Split(Tensor x, int projection)
@@ -75,16 +79,14 @@ public sealed class MultiHeadAttention : Module
         return x.Linear(inputWeight.Slice(0, from, to), inputBias.Slice(0, from, to)).Reshape([x.Shape[0], x.Shape[1], Heads, Width / Heads]).Transpose(1, 2);
     }
 
-    void Check(Tensor query, Tensor key, Tensor value, Tensor? padding, bool causal)
+    void Check(Tensor query, Tensor key, Tensor value, Tensor? keyPadding)
     {
         const string name = nameof(MultiHeadAttention);
         if (query.Rank != 3 || query.Shape[2] != Width) throw new ShapeException(name, $"the query is {query.Shape}; [batch, queries, {Width}] was expected.");
         if (key.Rank != 3 || key.Shape[2] != Width || key.Shape[0] != query.Shape[0])
             throw new ShapeException(name, $"the key is {key.Shape}; [{query.Shape[0]}, keys, {Width}] was expected, as the query is {query.Shape}.");
         if (value.Shape != key.Shape) throw new ShapeException(name, $"the value is {value.Shape}; {key.Shape} was expected, as the key's shape.");
-        if (padding is { } p && (p.Rank != 2 || p.Shape[0] != key.Shape[0] || p.Shape[1] != key.Shape[1]))
+        if (keyPadding is { } p && (p.Rank != 2 || p.Shape[0] != key.Shape[0] || p.Shape[1] != key.Shape[1]))
             throw new ShapeException(name, $"the padding is {p.Shape}; [{key.Shape[0]}, {key.Shape[1]}] was expected, as the key is {key.Shape}.");
-        if (causal && query.Shape[1] != key.Shape[1])
-            throw new ShapeException(name, $"{query.Shape[1]} queries and {key.Shape[1]} keys: causal attention was expected to have as many of both.");
     }
 }

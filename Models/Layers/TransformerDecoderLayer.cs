@@ -27,14 +27,14 @@ public sealed class TransformerDecoderLayer : Module
     /// <param name="x">[batch, time, width].</param>
     /// <param name="memory">The encoder's output: [batch, memories, width].</param>
     /// <param name="causal">Whether a position of x sees only itself and what is before it.</param>
-    /// <param name="padding">[batch, time], not 0 where a position of x is not to be looked at.</param>
-    /// <param name="memoryPadding">[batch, memories], likewise for the memory.</param>
+    /// <param name="keyPadding">[batch, time], 0 where a position of x is padding and not seen.</param>
+    /// <param name="memoryKeyPadding">[batch, memories], likewise for the memory.</param>
     /// <exception cref="ShapeException">A shape does not fit.</exception>
-    public Tensor Forward(Tensor x, Tensor memory, bool causal = true, Tensor? padding = null, Tensor? memoryPadding = null)
+    public Tensor Forward(Tensor x, Tensor memory, bool causal = true, Tensor? keyPadding = null, Tensor? memoryKeyPadding = null)
     {
         Tensor y = block.Before(norm1, x);
-        x = block.After(norm1, x, selfAttention.Forward(y, y, y, padding, causal));
-        x = block.After(norm2, x, crossAttention.Forward(block.Before(norm2, x), memory, memory, memoryPadding));
+        x = block.After(norm1, x, selfAttention.Forward(y, y, y, keyPadding, causal));
+        x = block.After(norm2, x, crossAttention.Forward(block.Before(norm2, x), memory, memory, memoryKeyPadding));
         return block.After(norm3, x, block.FeedForward(block.Before(norm3, x)));
     }
 }

@@ -36,13 +36,13 @@ public sealed class TransformerEncoderLayer : Layer
 
     /// <summary>As <see cref="Forward(Tensor)"/>, with masks.</summary>
     /// <param name="x">[batch, time, width].</param>
-    /// <param name="padding">[batch, time], not 0 where a position is not to be looked at.</param>
+    /// <param name="keyPadding">[batch, time], 0 where a position is padding and not seen.</param>
     /// <param name="causal">Whether a position sees only itself and what is before it.</param>
     /// <exception cref="ShapeException">A shape does not fit.</exception>
-    public Tensor Forward(Tensor x, Tensor? padding, bool causal = false)
+    public Tensor Forward(Tensor x, Tensor? keyPadding, bool causal = false)
     {
         Tensor y = block.Before(norm1, x);
-        x = block.After(norm1, x, attention.Forward(y, y, y, padding, causal));
+        x = block.After(norm1, x, attention.Forward(y, y, y, keyPadding, causal));
         return block.After(norm2, x, block.FeedForward(block.Before(norm2, x)));
     }
 }

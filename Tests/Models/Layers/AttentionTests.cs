@@ -11,16 +11,16 @@ public sealed class AttentionTests
     [Test]
     public void Weights_sum_to_one_and_are_zero_where_nothing_may_be_seen()
     {
-        Tensor x = KernelTesting.Random([2, 5, 6], 1) * 30, padding = Tensor.From([0, 0, 0, 1, 0, 0, 1, 0, 0, 1], [2, 5]);
+        Tensor x = KernelTesting.Random([2, 5, 6], 1) * 30, seen = Tensor.From([1, 1, 1, 0, 1, 1, 0, 1, 1, 0], [2, 5]);
         using (Tape.Step())
         {
-            Tensor weights = attention.Run(x, x, x, padding, causal: true).Weights;             // [2, 3, 5, 5]
+            Tensor weights = attention.Run(x, x, x, seen, causal: true).Weights;             // [2, 3, 5, 5]
             Assert.That(weights.Sum(-1).ToArray(), Is.All.EqualTo(1f).Within(1e-6));
             for (int b = 0; b < 2; b++)
                 for (int h = 0; h < 3; h++)
                     for (int query = 0; query < 5; query++)
                         for (int key = 0; key < 5; key++)
-                            if (key > query || padding[b, key] != 0) Assert.That(weights[b, h, query, key], Is.Zero);
+                            if (key > query || seen[b, key] == 0) Assert.That(weights[b, h, query, key], Is.Zero);
         }
     }
 
@@ -42,10 +42,19 @@ public sealed class AttentionTests
         Tensor x = KernelTesting.Random([1, 3, 6], 1);
         using (Tape.Step())
         {
-            (Tensor y, Tensor weights) = attention.Run(x, x, x, Tensor.Ones([1, 3]));
-            Assert.That(y.ToArray(), Is.All.Matches<float>(float.IsFinite));
-            Assert.That(weights.ToArray(), Is.All.EqualTo(1 / 3f).Within(1e-6));
+            (Tensor y, Tensor weights) = attention.Run(x, x, x, Tensor.Zeros([1, 3]));
+            Assert.That(weights.ToArray(), Is.All.Zero);
+            Assert.That(attention.Forward(x, x, x, Tensor.Zeros([1, 3])).ToArray(), Is.EqualTo(y.ToArray()).And.All.Matches<float>(float.IsFinite));
         }
+    }
+
+    [Test]
+    public void It_computes_the_same_whether_the_weights_are_asked_for_or_not()
+    {
+        Tensor q = KernelTesting.Random([2, 3, 6], 1), k = KernelTesting.Random([2, 5, 6], 2), seen = Tensor.From([1, 1, 1, 0, 1, 1, 0, 1, 1, 0], [2, 5]);
+        using (Tape.Step())
+            foreach (bool causal in new[] { false, true })
+                Assert.That(attention.Forward(q, k, k, seen, causal).ToArray(), Is.EqualTo(attention.Run(q, k, k, seen, causal).Output.ToArray()).Within(1e-6));
     }
 
     [Test]

@@ -1,0 +1,48 @@
+namespace NeuralMemory.Tests.Kernels;
+
+public sealed class RecurrentScanTests
+{
+    [TestCase(new[] { 5, 2, 9 }, new[] { 9, 3 }, new[] { 9 }, new[] { 2, 4 }, "GruScan: the hidden state is [2, 4]; [2, 3] was expected.")]
+    [TestCase(new[] { 5, 2, 9 }, new[] { 9, 3 }, new[] { 3 }, new[] { 2, 3 }, "GruScan: the recurrent bias is [3]; [9] was expected.")]
+    [TestCase(new[] { 5, 2, 9 }, new[] { 12, 3 }, new[] { 9 }, new[] { 2, 3 }, "GruScan: the recurrent weight is [12, 3]; [3 * hidden, hidden] was expected.")]
+    [TestCase(new[] { 5, 2, 3 }, new[] { 9, 3 }, new[] { 9 }, new[] { 2, 3 }, "GruScan: x is [5, 2, 3]; [time, batch, 9] was expected, as the recurrent weight is [9, 3].")]
+    public void GruScan_refuses(int[] x, int[] recurrent, int[] bias, int[] hidden, string message)
+    {
+        ShapeException e = Assert.Throws<ShapeException>(() => GruScan.Apply(Tensor.Zeros(new(x)), Tensor.Zeros(new(recurrent)), Tensor.Zeros(new(bias)), Tensor.Zeros(new(hidden))))!;
+        Assert.That(e.Message, Is.EqualTo(message));
+    }
+
+    [TestCase(new[] { 5, 2, 3 }, new[] { 3, 4 }, new[] { 2, 3 }, "RnnScan: the recurrent weight is [3, 4]; [hidden, hidden] was expected.")]
+    [TestCase(new[] { 5, 3 }, new[] { 3, 3 }, new[] { 2, 3 }, "RnnScan: x is [5, 3]; [time, batch, 3] was expected, as the recurrent weight is [3, 3].")]
+    [TestCase(new[] { 5, 2, 3 }, new[] { 3, 3 }, new[] { 1, 3 }, "RnnScan: the hidden state is [1, 3]; [2, 3] was expected.")]
+    public void RnnScan_refuses(int[] x, int[] recurrent, int[] hidden, string message)
+    {
+        ShapeException e = Assert.Throws<ShapeException>(() => RnnScan.Apply(Tensor.Zeros(new(x)), Tensor.Zeros(new(recurrent)), Tensor.Zeros(new(hidden))))!;
+        Assert.That(e.Message, Is.EqualTo(message));
+    }
+
+    [Test]
+    public void Refuses_types_that_differ() =>
+        Assert.That(() => RnnScan.Apply(Tensor.Zeros([5, 2, 3]), Tensor.Zeros([3, 3], DType.Float64), Tensor.Zeros([2, 3])), Throws.TypeOf<ShapeException>().With.Message.Contains("same type"));
+
+    /// <summary>Step by step from the equations, in float64.</summary>
+    [Test]
+    public void GruScan_equals_its_equations()
+    {
+        Tensor x = KernelTesting.Random([6, 3, 21], 1, DType.Float64), w = KernelTesting.Random([21, 7], 2, DType.Float64);
+        Tensor b = KernelTesting.Random([21], 3, DType.Float64), h = KernelTesting.Random([3, 7], 4, DType.Float64);
+        using (Tape.Step())
+        {
+            (Tensor y, Tensor last) = GruScan.Apply(x, w, b, h);
+            for (int t = 0; t < 6; t++)
+            {
+                Tensor z = h.Linear(w, b), p = x.Select(0, t);
+                Tensor r = (p.Slice(-1, 0, 7) + z.Slice(-1, 0, 7)).Sigmoid(), u = (p.Slice(-1, 7, 14) + z.Slice(-1, 7, 14)).Sigmoid();
+                Tensor n = (p.Slice(-1, 14, 21) + r * z.Slice(-1, 14, 21)).Tanh();
+                h = (1 - u) * n + u * h;
+                Assert.That(y.Select(0, t).ToArray<double>(), Is.EqualTo(h.ToArray<double>()).Within(1e-12), $"step {t}");
+            }
+            Assert.That(last.ToArray<double>(), Is.EqualTo(h.ToArray<double>()).Within(1e-12));
+        }
+    }
+}
