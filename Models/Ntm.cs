@@ -43,7 +43,8 @@ public sealed class Ntm : SequenceModel
         (Inputs, Outputs, Sizes) = (inputs, outputs, sizes);
         bool lstm = sizes.Controller == NtmController.Lstm;
 
-        Initializer controller = Initializers.Uniform(5 / Math.Sqrt(inputs + sizes.Reads + sizes.Hidden));
+        // Small enough that the controller settles where its input does not change: it then goes on alike for far longer than it was trained.
+        Initializer controller = Initializers.Uniform(1 / Math.Sqrt(sizes.Hidden));
         inputWeight = Parameter("input_weight", [sizes.Gates, inputs], controller, random);
         readWeight = Parameter("read_weight", [sizes.Gates, sizes.Reads], controller, random);
         if (lstm) recurrentWeight = Parameter("recurrent_weight", [sizes.Gates, sizes.Hidden], controller, random);
