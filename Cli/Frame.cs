@@ -6,7 +6,7 @@ namespace NeuralMemory.Cli;
 /// <summary>One picture of the live view, laid out for the terminal's size: heading, progress, cost, and below them the sample beside the weightings.</summary>
 sealed class Frame(LiveView view, Snapshot? sample, int height) : Renderable
 {
-    const int HeadLines = 4, CaptionLines = 2, FreeLines = 2, Gap = 2, FewestRows = 4, MostRows = 12, FewestColumns = 36, CaptionWidth = 26;
+    const int HeadLines = 4, CaptionLines = 2, FreeLines = 2, Gap = 2, FewestRows = 4, MostRows = 12, FewestColumns = 36, CaptionWidth = 26, FewestWidth = 60;
     /// <summary>A slot with more than a quarter of a head's attention, of which <see cref="Snapshot"/> holds the root.</summary>
     const float Focused = .5f;
 
@@ -18,7 +18,7 @@ sealed class Frame(LiveView view, Snapshot? sample, int height) : Renderable
     {
         List<List<Segment>> lines = [[new(view.Heading.Length <= width ? view.Heading : view.ShortHeading, faint)], Bar(width), Numbers(width)];
         int rows = Math.Min(MostRows, (height - HeadLines - CaptionLines - FreeLines) / 2);
-        if (sample is not null && rows >= FewestRows)
+        if (sample is not null && rows >= FewestRows && width >= FewestWidth)
         {
             lines.Add([]);
             lines.AddRange(Pictures(sample, width, rows, options.ColorSystem != ColorSystem.NoColors));

@@ -10,7 +10,7 @@ namespace NeuralMemory.Cli;
 /// </summary>
 sealed class LiveView(Session session, RunConfiguration run, SequenceModel model) : IView
 {
-    public static readonly TimeSpan Period = TimeSpan.FromMilliseconds(150);
+    public static readonly TimeSpan Period = TimeSpan.FromMilliseconds(200);
 
     readonly List<double> costs = [];
     readonly Lock costsLock = new();
@@ -61,26 +61,32 @@ sealed class LiveView(Session session, RunConfiguration run, SequenceModel model
             latest = next;
             Interlocked.Exchange(ref done, sample.Sequences);
         };
-        return session.Console.Live(new Frame(this, null, session.Console.Profile.Height)).Overflow(VerticalOverflow.Crop).Cropping(VerticalOverflowCropping.Bottom).Start(context =>
+        return session.Console.Live(new Frame(this, null, session.Console.Profile.Height))
+            .Overflow(VerticalOverflow.Crop).Cropping(VerticalOverflowCropping.Bottom)
+            .Start(context => WhileDrawing(context, trainer, train));
+    }
+
+    TrainingResult WhileDrawing(LiveDisplayContext context, Trainer trainer, Func<TrainingResult> train)
+    {
+        using ManualResetEventSlim ended = new();
+        Thread drawing = new(DrawUntilEnded) { IsBackground = true, Name = "Live view" };
+        drawing.Start();
+        try
         {
-            using ManualResetEventSlim ended = new();
-            Thread drawing = new(() =>
-            {
-                while (!ended.Wait(Period)) Draw(context);
-            }) { IsBackground = true, Name = "Live view" };
-            drawing.Start();
-            try
-            {
-                return train();
-            }
-            finally
-            {
-                ended.Set();
-                drawing.Join();
-                Interlocked.Exchange(ref done, trainer.State.Sequences);
-                Draw(context);
-            }
-        });
+            return train();
+        }
+        finally
+        {
+            ended.Set();
+            drawing.Join();
+            Interlocked.Exchange(ref done, trainer.State.Sequences);
+            Draw(context);
+        }
+
+        void DrawUntilEnded()
+        {
+            while (!ended.Wait(Period)) Draw(context);
+        }
     }
 
     void Draw(LiveDisplayContext context) => context.UpdateTarget(new Frame(this, latest, session.Console.Profile.Height));

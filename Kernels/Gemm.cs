@@ -4,11 +4,14 @@ using NeuralMemory.Simd;
 
 namespace NeuralMemory;
 
-/// <summary>The product of two matrices of any strides, after BLIS (Van Zee and van de Geijn, 2015): blocks for the caches, panels packed, tiles in registers.</summary>
+/// <summary>
+/// The product of two matrices of any strides, after BLIS (Van Zee and van de Geijn, 2015). This file cuts it into blocks for the caches and shares them out;
+/// <see cref="GemmPacking"/> copies operands into order, <see cref="GemmMicroKernel"/> multiplies tiles in registers, <see cref="GemmDot"/> takes few rows.
+/// </summary>
 public static unsafe class Gemm
 {
     // k at a time: a tile's rows of A, 12 x 512 floats, then stay in the level 1 cache (32 KB) while the columns of B pass by from level 2.
-    // Squares of 1000 and 2048 ran 8% and 7% faster than with 256 and B's columns in level 1; 128, with more passes over C, cost 10% more.
+    // Against 256 with B's columns in level 1, squares of 1000 and 2048 gain 6% and 4%; shorter blocks pass over C more often, and 128 loses 5%.
     const int BlockK = 512;
 
     // Packed rows of A and columns of B at a time: 8 MB each in float, of the level 3 cache.
@@ -18,7 +21,7 @@ public static unsafe class Gemm
     const int ChunkRows = 120;
 
     // Fewer columns than this and A is read in place, fewer rows and B is: a pass over an operand to pack it is worth it only if it is read often
-    // afterwards. Against packing from 64 columns and 24 rows on, it gains 20% at 32 x 100 x 400 and at 640 x 400 x 100.
+    // afterwards. Against packing from 64 columns and 24 rows on, 32 x 100 x 400 gains 15% and 640 x 400 x 100 12%.
     const int UnpackedColumns = 256, UnpackedRows = 150;
 
     const int MaxTile = 12 * GemmMicroKernel.Vectors * 16;
@@ -72,14 +75,16 @@ public static unsafe class Gemm
     readonly struct Product<V, T>(Matrix<T> a, Matrix<T> b, Matrix<T> c, bool accumulate, T* bias)
         where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        static int TileColumns => GemmMicroKernel.Vectors * V.Count;
+        static int TileWidth => GemmMicroKernel.Vectors * V.Count;
 
         public void Run()
         {
             int m = c.Rows, n = c.Columns, k = a.Columns;
             bool packA = n > UnpackedColumns, packB = b.ColumnStride != 1 || m > UnpackedRows;
-            int rowsAtOnce = packA ? Math.Min(m, BlockRows) : m, columnsAtOnce = packB ? Math.Min(n, BlockColumns) : n, depth = Tiles(k, Tiles(k, BlockK));
-            long sizeA = packA ? (long)Tiles(rowsAtOnce, GemmMicroKernel.MaxRows<V>()) * Block<V, T>.PackedRows * depth : 0, sizeB = packB ? (long)Tiles(columnsAtOnce, TileColumns) * TileColumns * depth : 0;
+            int rowsAtOnce = packA ? Math.Min(m, BlockRows) : m, columnsAtOnce = packB ? Math.Min(n, BlockColumns) : n;
+            int depth = Tiles(k, Tiles(k, BlockK));
+            long sizeA = packA ? (long)Tiles(rowsAtOnce, GemmMicroKernel.MaxRows<V>()) * Block<V, T>.PackedRows * depth : 0;
+            long sizeB = packB ? (long)Tiles(columnsAtOnce, TileWidth) * TileWidth * depth : 0;
             T* scratch = GemmPacking.Scratch<T>(sizeA + sizeB);
 
             for (int j = 0; j < n; j += columnsAtOnce)
@@ -153,7 +158,8 @@ public static unsafe class Gemm
 
         readonly void ComputeTile(int tileRow, int tileColumn)
         {
-            int k = a.Columns, i = FirstRow(tileRow), rows = FirstRow(tileRow + 1) - i, j = tileColumn * TileWidth, columns = Math.Min(TileWidth, c.Columns - j);
+            int k = a.Columns, i = FirstRow(tileRow), rows = FirstRow(tileRow + 1) - i;
+            int j = tileColumn * TileWidth, columns = Math.Min(TileWidth, c.Columns - j);
             Matrix<T> p = PackedA == null ? a.Block(i, 0, rows, k) : new(PackedA + (long)tileRow * PackedRows * k, rows, k, 1, PackedRows);
             Matrix<T> q = PackedB == null ? b.Block(0, j, k, columns) : new(PackedB + (long)j * k, k, columns, TileWidth, 1);
             Matrix<T> to = c.Block(i, j, rows, columns);
@@ -163,7 +169,8 @@ public static unsafe class Gemm
                 return;
             }
             T* addend = Accumulate ? to.Address : Bias == null ? null : Bias + j;
-            GemmMicroKernel.Run<V, T>(rows, columns, k, p.Address, p.RowStride, p.ColumnStride, q.Address, q.RowStride, to.Address, to.RowStride, addend, Accumulate ? to.RowStride : 0);
+            GemmMicroKernel.Run<V, T>(rows, columns, k, p.Address, p.RowStride, p.ColumnStride, q.Address, q.RowStride,
+                to.Address, to.RowStride, addend, Accumulate ? to.RowStride : 0);
         }
 
         /// <summary>A tile none of whose rows is contiguous takes a detour.</summary>

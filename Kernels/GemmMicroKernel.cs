@@ -24,7 +24,7 @@ static unsafe class GemmMicroKernel
     /// <summary>The largest height of a tile.</summary>
     public static int MaxRows<V>() => typeof(V) == typeof(Float32x16) ? 12 : 6;
 
-    /// <summary>C = A B + addend for one tile; <paramref name="addend"/> is null for zero, C itself to accumulate, or a row to start every row with (stride 0).</summary>
+    /// <summary>C = A B + addend for one tile, where the addend is null for zero, C itself to accumulate, or one row for every row (stride 0).</summary>
     /// <param name="rows">The tile's height, 1 to <see cref="MaxRows"/>.</param>
     /// <param name="columns">Its width, 1 to <see cref="Vectors"/> times the lanes. Nothing beyond is read from B or written.</param>
     /// <param name="k">The columns of A and rows of B.</param>
@@ -37,7 +37,8 @@ static unsafe class GemmMicroKernel
     /// <param name="cRow">The stride between rows of C.</param>
     /// <param name="addend">What is added.</param>
     /// <param name="addendRow">The stride between rows of it.</param>
-    public static void Run<V, T>(int rows, int columns, int k, T* a, nint aRow, nint aColumn, T* b, nint bRow, T* c, nint cRow, T* addend, nint addendRow)
+    public static void Run<V, T>(
+        int rows, int columns, int k, T* a, nint aRow, nint aColumn, T* b, nint bRow, T* c, nint cRow, T* addend, nint addendRow)
         where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         switch (rows)

@@ -53,10 +53,12 @@ sealed class Linear : Operation<Linear>
     static void Check(Tensor x, Tensor weight, Tensor? bias)
     {
         string? wrong =
-            weight.Rank != 2 ? $"the weight was expected to be [out, in]" :
+            weight.Rank != 2 ? "the weight was expected to be [out, in]" :
             x.Rank == 0 || x.Shape[^1] != weight.Shape[1] ? $"x was expected to be [..., {weight.Shape[1]}]" :
             bias is { } b && (b.Rank != 1 || b.Shape[0] != weight.Shape[0]) ? $"bias {b.Shape} was expected to be [{weight.Shape[0]}]" :
-            x.DType != weight.DType || !x.DType.IsFloat() || (bias is { } c && c.DType != x.DType) ? $"{x.DType} x, {weight.DType} weight and {bias?.DType ?? x.DType} bias were expected to be of one real type" : null;
+            !x.DType.IsFloat() || x.DType != weight.DType || x.DType != (bias?.DType ?? x.DType)
+                ? $"{x.DType} x, {weight.DType} weight and {bias?.DType ?? x.DType} bias were expected to be of one real type"
+                : null;
         if (wrong is not null) throw new ShapeException("Linear", $"x {x.Shape} by weight {weight.Shape}: {wrong}.");
     }
 }

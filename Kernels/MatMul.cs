@@ -63,11 +63,16 @@ public sealed class MatMul : Operation<MatMul>
     static Shape BatchShape(Tensor a, Tensor b)
     {
         Shape left = a.Shape, right = b.Shape;
-        if (a.DType != b.DType || !a.DType.IsFloat()) throw new ShapeException("MatMul", $"a {a.DType} {left} x b {b.DType} {right}: one real type was expected.");
-        if (left.Rank == 0 || right.Rank == 0) throw new ShapeException("MatMul", $"a {left} x b {right}: a single number has no rows and columns; multiply with *.");
+        if (a.DType != b.DType || !a.DType.IsFloat())
+            throw new ShapeException("MatMul", $"a {a.DType} {left} x b {b.DType} {right}: one real type was expected.");
+        if (left.Rank == 0 || right.Rank == 0)
+            throw new ShapeException("MatMul", $"a {left} x b {right}: a single number has no rows and columns; multiply with *.");
         int rows = right.Rank == 1 ? right[0] : right[^2];
         if (left[^1] != rows)
-            throw new ShapeException("MatMul", $"a {left} x b {right}: a has {left[^1]} {(left.Rank == 1 ? "elements" : "columns")} but b has {rows} {(right.Rank == 1 ? "elements" : "rows")}.");
+        {
+            string inA = left.Rank == 1 ? "elements" : "columns", inB = right.Rank == 1 ? "elements" : "rows";
+            throw new ShapeException("MatMul", $"a {left} x b {right}: a has {left[^1]} {inA} but b has {rows} {inB}.");
+        }
 
         Span<int> sizes = stackalloc int[Math.Max(0, Math.Max(left.Rank, right.Rank) - 2)];
         for (int d = 1; d <= sizes.Length; d++)

@@ -67,7 +67,6 @@ static class GoldenFunctions
         ["var_dim"] = g => g.Input(0).Variance([-1], unbiased: false),
 
         // Losses
-        ["bce_with_logits"] = g => g.Input(0).BinaryCrossEntropyWithLogits(g.Input(1)),
         ["cross_entropy"] = CrossEntropy,
         ["cross_entropy_ignore_smooth"] = CrossEntropy,
         ["kl_div"] = g => g.Input(0).LogSoftmax().KullbackLeiblerDivergence(g.Input(1).Softmax()),

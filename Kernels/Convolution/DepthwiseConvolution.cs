@@ -48,7 +48,8 @@ static unsafe class DepthwiseConvolution
         public T* Padded<T>(int batch, int input) where T : unmanaged
         {
             T* padded = Padded<T>(), row = X<T>(batch, input, out int stride);
-            for (int t = 0; t < Time; t++) padded[Padding + t] = row[(long)t * stride];
+            if (stride == 1) new ReadOnlySpan<T>(row, Time).CopyTo(new Span<T>(padded + Padding, Time));
+            else for (int t = 0; t < Time; t++) padded[Padding + t] = row[(long)t * stride];
             return padded;
         }
 
@@ -71,7 +72,16 @@ static unsafe class DepthwiseConvolution
             {
                 (int batch, int output) = Math.DivRem(start, rows.Outputs);
                 T* x = rows.Padded<T>(batch, output / rows.PerInput), w = rows.W<T>(output, out int strideW), y = rows.Y<T>(batch, output);
-                for (int t = 0; t < steps; t += V.Count)
+                int t = 0;
+                if (stride == 1)
+                    for (; t <= steps - V.Count; t += V.Count)
+                    {
+                        V sum = V.Load(y + t);
+                        T* from = x + t;
+                        for (int k = 0; k < kernel; k++, from += dilation) sum = V.Fma(V.Create(w[(long)k * strideW]), V.Load(from), sum);
+                        V.Store(y + t, sum);
+                    }
+                for (; t < steps; t += V.Count)
                 {
                     V sum = Lanes.Load<V, T>(y + t, 1, steps - t);
                     T* from = x + (long)t * stride;
@@ -115,7 +125,12 @@ static unsafe class DepthwiseConvolution
                     }
                 }
                 T* dx = rows.X<T>(batch, input, out int strideX);
-                for (int t = 0; t < rows.Time; t++) dx[(long)t * strideX] += padded[rows.Padding + t];
+                T* inner = padded + rows.Padding;
+                for (int t = 0, time = rows.Time; t < time; t += V.Count)
+                {
+                    T* to = dx + (long)t * strideX;
+                    Lanes.Store(to, strideX, Lanes.Load<V, T>(to, strideX, time - t) + Lanes.Load<V, T>(inner + t, 1, time - t), time - t);
+                }
             }
         }
     }

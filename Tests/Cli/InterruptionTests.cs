@@ -77,20 +77,24 @@ public class InterruptionTests
             Task<string> errors = process.StandardError.ReadToEndAsync();
             if (mortal)
             {
-                // Most kills come once it has begun to train, some while it is still starting.
-                if (random.Next(0, 5) > 0) process.StandardOutput.ReadLine();
-                if (process.WaitForExit(random.Next(0, 500))) mortal = false;
+                // Most kills come at some moment of training, however fast this machine trains; some while the process is still starting.
+                if (random.Next(0, 5) > 0)
+                    for (long aim = Seen(checkpoint) + random.Next(0, 250); Seen(checkpoint) < aim && !process.HasExited;) Thread.Sleep(2);
+                if (process.WaitForExit(random.Next(0, 30))) mortal = false;
                 else Run.Signal(process, Kill);
             }
             string output = process.StandardOutput.ReadToEnd();
             process.WaitForExit();
             if (mortal)
             {
-                if (File.Exists(checkpoint)) moments.Add(Checkpoint.Read(checkpoint).State.Sequences);
+                moments.Add(Seen(checkpoint));
                 return false;
             }
             Assert.That((process.ExitCode, errors.Result), Is.EqualTo((0, "")), output);
             return true;
         }
+
+        // Sequences seen; -1 before the first checkpoint.
+        static long Seen(string checkpoint) => File.Exists(checkpoint) ? Checkpoint.Read(checkpoint).State.Sequences : -1;
     }
 }
