@@ -217,7 +217,7 @@ public sealed class NtmTests
         for (int i = 0; i < inputs.Length; i++)
         {
             long managed = long.MaxValue;
-            for (int attempt = 0; attempt < 50 && managed > 0; attempt++)            // the runner's own threads allocate now and then
+            for (int attempt = 0; attempt < 2000 && managed > 0; attempt++)          // until the JIT has optimised; the runner allocates too
             {
                 long before = GC.GetTotalAllocatedBytes(true);
                 Step(i);
