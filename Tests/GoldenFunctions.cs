@@ -73,8 +73,6 @@ static class GoldenFunctions
         ["mse"] = g => g.Input(0).MeanSquaredError(g.Input(1)),
         ["smooth_l1"] = g => g.Input(0).SmoothL1(g.Input(1), g.Number("beta", 1)),
 
-        // Normalisation
-
         // Convolution and attention
         ["attention"] = Attention,
         ["attention_causal"] = Attention,
@@ -93,7 +91,7 @@ static class GoldenFunctions
         // Layers
         ["embedding"] = g => g.Load(new Embedding(g.Size("weight", 0), g.Size("weight", 1), random)).Forward(g.Input(0)),
         ["gru_2layer"] = g => g.Load(new Gru(g.Width, g.Integer("hidden"), random, g.Integer("layers"))).Forward(g.Input(0)),
-        ["layer_norm"] = g => g.Load(new LayerNorm(g.Width)).Forward(g.Input(0)),
+        ["layer_norm"] = g => g.Load(new LayerNorm(g.Width, g.Number("eps", 1e-5))).Forward(g.Input(0)),
         ["linear"] = g => g.Load(new Linear(g.Width, g.Size("weight", 0), random)).Forward(g.Input(0)),
         ["lstm_2layer"] = g => g.Load(new Lstm(g.Width, g.Integer("hidden"), random, g.Integer("layers"))).Forward(g.Input(0)),
         ["lstm_bidirectional"] = g => g.Load(new Lstm(g.Width, g.Integer("hidden"), random, bidirectional: g.Flag("bidirectional"))).Forward(g.Input(0)),
