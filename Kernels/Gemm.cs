@@ -22,7 +22,7 @@ public static unsafe class Gemm
 
     // Fewer columns than this and A is read in place, fewer rows and B is: a pass over an operand to pack it is worth it only if it is read often
     // afterwards. Against packing from 64 columns and 24 rows on, 32 x 100 x 400 gains 15% and 640 x 400 x 100 12%.
-    const int UnpackedColumns = 256, UnpackedRows = 150;
+    const int UnpackedColumns = 256, UnpackedRows = 100;
 
     const int MaxTile = 12 * GemmMicroKernel.Vectors * 16;
 
@@ -80,7 +80,8 @@ public static unsafe class Gemm
         public void Run()
         {
             int m = c.Rows, n = c.Columns, k = a.Columns;
-            bool packA = n > UnpackedColumns, packB = b.ColumnStride != 1 || m > UnpackedRows;
+            bool collides = a.RowStride * sizeof(T) % 4096 == 0;         // a tile's rows then fall into one set of the level 1 cache
+            bool packA = n > (collides ? UnpackedColumns / 4 : UnpackedColumns), packB = b.ColumnStride != 1 || m > UnpackedRows;
             int rowsAtOnce = packA ? Math.Min(m, BlockRows) : m, columnsAtOnce = packB ? Math.Min(n, BlockColumns) : n;
             int depth = Tiles(k, Tiles(k, BlockK));
             long sizeA = packA ? (long)Tiles(rowsAtOnce, GemmMicroKernel.MaxRows<V>()) * Block<V, T>.PackedRows * depth : 0;
@@ -129,7 +130,7 @@ public static unsafe class Gemm
             if (toPack > 0) ThreadTeam.For(toPack, Math.Max(1, 16384 / (a.Columns * TileWidth)), new Pack { Block = this });
 
             double work = 2.0 * c.Rows * c.Columns * a.Columns, chunk = Math.Clamp(work / 16, 5e5, 8e6);
-            chunkRows = Math.Min(tileRows, ChunkRows / GemmMicroKernel.MaxRows<V>());
+            chunkRows = Tiles(tileRows, Tiles(tileRows, ChunkRows / GemmMicroKernel.MaxRows<V>()));
             double column = work / tileRows * chunkRows / tileColumns;
             chunkColumns = (int)Math.Clamp(chunk / column, 1, tileColumns);
             if (column > chunk) chunkRows = (int)Math.Max(1, chunkRows * chunk / column);
