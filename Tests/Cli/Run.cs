@@ -66,7 +66,8 @@ static partial class Run
         IEnumerable<string> texts = file.Metadata.Where(m => !m.Key.EndsWith("_ticks", StringComparison.Ordinal)).Select(m => $"{m.Key} = {m.Value}");
         IEnumerable<string> metrics = new RunFolder(folder).ReadMetrics().Select(
             m => $"{m with { SequencesPerSecond = 0, TimeStepsPerSecond = 0, Elapsed = default }}");
+        string best = new RunFolder(folder).BestPath, kept = File.Exists(best) ? Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(best))) : "";
         string[] names = [.. Directory.GetFiles(folder).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
-        return string.Join('\n', [.. tensors.Order(StringComparer.Ordinal), .. texts.Order(StringComparer.Ordinal), .. metrics, .. names]);
+        return string.Join('\n', [.. tensors.Order(StringComparer.Ordinal), .. texts.Order(StringComparer.Ordinal), .. metrics, kept, .. names]);
     }
 }

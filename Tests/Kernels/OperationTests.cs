@@ -15,7 +15,14 @@ public class OperationTests
     {
         Tensor[] inputs = operation.Inputs(new Philox(1));
         using (Tape.Step())
-            if (!operation.Function(Leaves(inputs, DType.Float64)).RequiresGradient) Assert.Ignore("has no gradient");
+        {
+            Tensor y = operation.Function(Leaves(inputs, DType.Float64));
+            if (!y.RequiresGradient)
+            {
+                Assert.That(!y.DType.IsFloat() || inputs.All(input => !input.DType.IsFloat()), "real results of real inputs have a gradient");
+                return;
+            }
+        }
         GradientCheckResult result = GradientCheck.Function(operation.Function, inputs);
         Assert.That(result.Error, Is.LessThanOrEqualTo(1), result.ToString());
     }
