@@ -85,8 +85,8 @@ static class GoldenFunctions
         ["gather"] = g => g.Input(0).Gather(1, g.Input(1)),
         ["index_select"] = g => g.Input(0).IndexSelect(0, g.Input(1)),
         ["stack"] = g => Tensor.Stack(1, g.Input(0), g.Input(1)),
-        ["permute_reshape"] = g => g.Input(0).Permute(2, 0, 1).Reshape([12, 21]),
-        ["slice"] = g => g.Input(0).Slice(1, 1, 4).Slice(2, 0, 12, 2),
+        ["permute_reshape"] = g => g.Input(0).Permute(2, 0, 1).Reshape(g.Read("output.0").Shape),
+        ["slice"] = g => g.Input(0).Slice(1, 1, 1 + g.Read("output.0").Shape[1]).Slice(2, 0, g.Width, 2),
 
         // Layers
         ["embedding"] = g => g.Load(new Embedding(g.Size("weight", 0), g.Size("weight", 1), random)).Forward(g.Input(0)),
