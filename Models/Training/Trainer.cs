@@ -224,7 +224,7 @@ public sealed class Trainer
     void Log(bool ended = false)
     {
         double? validation = options.Validation is not { } v ? null
-            : Evaluation.Run(model, task, v.Length ?? task.MaxLength, v.Sequences, random.Seed, v.Batch, RandomStreams.Validation).MeanBits;
+            : Evaluation.Run(model, task, v.Length ?? task.MaxLength, v.Sequences, random.Seed, v.Batch, RandomStreams.Validation).MedianBits;
         Tick();
         double seconds = Math.Max((State.Elapsed - State.WindowBegan).TotalSeconds, 1e-9);
         TrainingMetrics metrics = new(

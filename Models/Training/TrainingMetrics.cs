@@ -8,7 +8,7 @@ namespace NeuralMemory.Training;
 /// <param name="Loss">The mean loss of the interval's updates: nats per sequence.</param>
 /// <param name="BitsPerSequence">The mean cross-entropy of the interval's sequences, in bits.</param>
 /// <param name="WrongBits">The mean number of wrong bits of the interval's sequences.</param>
-/// <param name="ValidationBits">The mean cross-entropy of the validation's sequences, in bits; null where there is no validation.</param>
+/// <param name="ValidationBits">The median cross-entropy of the validation's sequences, in bits; null where there is no validation.</param>
 /// <param name="LearningRate">The learning rate of the last update.</param>
 /// <param name="SequencesPerSecond">In this interval.</param>
 /// <param name="TimeStepsPerSecond">In this interval; a batch of B sequences of T steps counts B T.</param>
