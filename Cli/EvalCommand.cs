@@ -33,7 +33,8 @@ static class EvalCommand
         if (parsed.GetValue(threads) is { } count) ThreadTeam.Threads = (int)count;
         SequenceTask task = run.CreateTask();
         SequenceModel model = run.CreateModel(task);
-        RunConfiguration.Restore(model, checkpoint);
+        checkpoint.Restore(model);
+        if (Directory.Exists(given)) new RunFolder(given).LoadBest(model);
 
         int sequences = (int)(parsed.GetValue(batches) ?? DefaultBatches) * BatchSequences;
         EvaluationResult result = Assessment.Run(run, model, task, (int)(parsed.GetValue(length) ?? task.MaxLength), sequences, session.Interrupted);

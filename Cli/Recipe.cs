@@ -16,7 +16,7 @@ namespace NeuralMemory.Cli;
 /// <param name="Lengths">The lengths that the model is tested on, in the task's unit; the first of them are trained on.</param>
 sealed record Recipe(string Task, long Sequences, int Batch, double NtmRate, string Controller, int Heads, int LstmHidden, double LstmRate, int ValidationLength, int[] Lengths)
 {
-    // RMSprop as section 4.6 has it.
+    // RMSprop with the momentum and the clipping of section 4.6; alpha and epsilon are ours.
     const double Alpha = 0.95, Momentum = 0.9, Epsilon = 1e-6;
     public const double ClipValue = 10;
     const int LstmLayers = 3;

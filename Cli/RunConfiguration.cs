@@ -139,14 +139,6 @@ sealed record RunConfiguration
         return new Ntm(task.InputWidth, task.OutputWidth, sizes, random, start);
     }
 
-    /// <summary>Gives a model the parameters that a run's folder holds: the best by validation, where there are some, else the last.</summary>
-    public static void Restore(SequenceModel model, Checkpoint checkpoint)
-    {
-        string best = new RunFolder(Path.GetDirectoryName(checkpoint.Path)!).BestPath;
-        if (Path.GetFileName(checkpoint.Path) == Path.GetFileName(new RunFolder("").CheckpointPath) && File.Exists(best)) model.Load(best);
-        else checkpoint.Restore(model);
-    }
-
     public Optimizer CreateOptimizer(SequenceModel model) => Recipe.CreateOptimizer(model, LearningRate);
 
     /// <summary>How the trainer is to be set up.</summary>

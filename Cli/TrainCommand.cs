@@ -74,7 +74,7 @@ static class TrainCommand
         TrainingResult result = view.Run(trainer, () => trainer.Run(session.Interrupted));
         if (result.Interrupted) return Interrupted();
 
-        RunConfiguration.Restore(network, Checkpoint.Read(new RunFolder(folder).CheckpointPath));
+        new RunFolder(folder).LoadBest(network);
         session.Output.WriteLine();
         List<EvaluationResult> tests;
         try

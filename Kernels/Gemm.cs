@@ -86,7 +86,7 @@ public static unsafe class Gemm
             int depth = Tiles(k, Tiles(k, BlockK));
             long sizeA = packA ? (long)Tiles(rowsAtOnce, GemmMicroKernel.MaxRows<V>()) * Block<V, T>.PackedRows * depth : 0;
             long sizeB = packB ? (long)Tiles(columnsAtOnce, TileWidth) * TileWidth * depth : 0;
-            T* scratch = GemmPacking.Scratch<T>(sizeA + sizeB);
+            T* scratch = ThreadScratch<BatchedGemm>.Take<T>(sizeA + sizeB);
 
             for (int j = 0; j < n; j += columnsAtOnce)
                 for (int p = 0; p < k; p += depth)

@@ -17,16 +17,6 @@ static unsafe class GemmPacking
     /// <summary>Steps of a run that are copied before the next run's: a line of the cache, read once even if all runs fall into the same set of it.</summary>
     const int Line = 16;
 
-    [ThreadStatic] static byte[]? buffer;
-
-    /// <summary>At least <paramref name="count"/> values of this thread's own, aligned to a cache line, undefined, valid until its next call.</summary>
-    public static T* Scratch<T>(long count) where T : unmanaged
-    {
-        long bytes = count * sizeof(T) + 64;
-        if (buffer is null || buffer.Length < bytes) buffer = GC.AllocateUninitializedArray<byte>(checked((int)bytes), pinned: true);
-        return (T*)(((nint)Unsafe.AsPointer(ref buffer[0]) + 63) & -64);
-    }
-
     /// <summary>
     /// Step p of run i goes to <c>to[p * width + i]</c>; what lies between the last run and the width is undefined. For A the runs are a tile's rows,
     /// for B its columns, transposed.

@@ -65,12 +65,10 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
         }
 
         /// <summary>The address of a sequence's part of a tensor at step t, of those saved once a step.</summary>
-        public T* Step<T>(Tensor tensor, int t, int b) where T : unmanaged => At<T>(tensor, Keeps ? t : 0, b);
+        public T* Step<T>(Tensor tensor, int t, int b) where T : unmanaged => Recurrence.At<T>(tensor, Keeps ? t : 0, b);
 
         /// <summary>Likewise of those that a step takes over from the one before and hands on.</summary>
-        public T* State<T>(Tensor tensor, int t, int b) where T : unmanaged => At<T>(tensor, Keeps ? t : t & 1, b);
-
-        static T* At<T>(Tensor tensor, int t, int b) where T : unmanaged => tensor.Pointer<T>() + (long)t * tensor.Strides[0] + (long)b * tensor.Strides[1];
+        public T* State<T>(Tensor tensor, int t, int b) where T : unmanaged => Recurrence.At<T>(tensor, Keeps ? t : t & 1, b);
     }
 
     /// <summary>Runs the machine over a sequence.</summary>
@@ -181,11 +179,11 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
             for (int i = 0; i < s.Slots; i++)
                 for (int j = 0; j < s.Width; j++) m[(long)j * s.PaddedSlots + i] = from[(long)i * s.Width + j];
             for (int head = 0; head < s.Heads; head++)
-                Copy(weightings.Pointer<T>() + ((long)b * s.Heads + head) * s.Slots, w + (long)head * s.PaddedSlots, s.Slots);
+                Recurrence.Copy(weightings.Pointer<T>() + ((long)b * s.Heads + head) * s.Slots, w + (long)head * s.PaddedSlots, s.Slots);
             T* v = saved.State<T>(saved.V, 0, b);
-            Copy(reads.Pointer<T>() + (long)b * s.Reads, v, s.Reads);
-            Copy(hidden.Pointer<T>() + (long)b * s.Hidden, v + s.Reads, s.Hidden);
-            Copy(cell.Pointer<T>() + (long)b * s.Hidden, saved.State<T>(saved.Cell, 0, b), s.Hidden);
+            Recurrence.Copy(reads.Pointer<T>() + (long)b * s.Reads, v, s.Reads);
+            Recurrence.Copy(hidden.Pointer<T>() + (long)b * s.Hidden, v + s.Reads, s.Hidden);
+            Recurrence.Copy(cell.Pointer<T>() + (long)b * s.Hidden, saved.State<T>(saved.Cell, 0, b), s.Hidden);
         }
 
         /// <summary>z_t, h_t and p_t, for a group of sequences that share the loads of the weights.</summary>
@@ -196,8 +194,8 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
             T* p = saved.Step<T>(saved.Head, t, first);
             for (int g = 0; g < count; g++)
             {
-                Copy(x.Pointer<T>() + ((long)t * x.Shape[1] + first + g) * gates, z + (long)g * gateStride, gates);
-                Copy(headBias.Pointer<T>(), p + (long)g * headStride, s.HeadParameters);
+                Recurrence.Copy(x.Pointer<T>() + ((long)t * x.Shape[1] + first + g) * gates, z + (long)g * gateStride, gates);
+                Recurrence.Copy(headBias.Pointer<T>(), p + (long)g * headStride, s.HeadParameters);
             }
             int inner = s.Controller == NtmController.Lstm ? s.Reads + s.Hidden : s.Reads;
             Recurrence.MultiplyAdd<V, T>(recurrentTransposed.Pointer<T>(), gateStride, v, vStride, inner, z, gateStride, gateStride, count);
@@ -227,11 +225,11 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
                 long row = (long)head * padded;
                 NtmAddressing.Forward<V, T>(s, m, norms, p + s.HeadOffset(head), before + row, saved.Step<T>(saved.Similarity, t, b) + row,
                     saved.Step<T>(saved.Content, t, b) + row, saved.Step<T>(saved.Shifted, t, b) + row, after + row, scratch.Pointer<T>() + (long)b * scratch.Strides[0]);
-                Copy(after + row, allWeightings.Pointer<T>() + (((long)t * x.Shape[1] + b) * s.Heads + head) * s.Slots, s.Slots);
+                Recurrence.Copy(after + row, allWeightings.Pointer<T>() + (((long)t * x.Shape[1] + b) * s.Heads + head) * s.Slots, s.Slots);
                 if (head < s.ReadHeads) NtmHead.Read<V, T>(m, after + row, next + head * width, padded, width);
             }
             NtmHead.Write<V, T>(s, m, after, p, newMemory);
-            Copy(next, y.Pointer<T>() + ((long)t * x.Shape[1] + b) * (s.Reads + s.Hidden), s.Reads + s.Hidden);
+            Recurrence.Copy(next, y.Pointer<T>() + ((long)t * x.Shape[1] + b) * (s.Reads + s.Hidden), s.Reads + s.Hidden);
         }
 
         void End<V, T>(int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
@@ -241,12 +239,10 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
             for (int i = 0; i < s.Slots; i++)
                 for (int j = 0; j < s.Width; j++) to[(long)i * s.Width + j] = m[(long)j * s.PaddedSlots + i];
             for (int head = 0; head < s.Heads; head++)
-                Copy(saved.State<T>(saved.Weighting, time, b) + (long)head * s.PaddedSlots, lastWeightings.Pointer<T>() + ((long)b * s.Heads + head) * s.Slots, s.Slots);
-            if (s.Controller == NtmController.Lstm) Copy(saved.State<T>(saved.Cell, time, b), lastCell.Pointer<T>() + (long)b * s.Hidden, s.Hidden);
+                Recurrence.Copy(saved.State<T>(saved.Weighting, time, b) + (long)head * s.PaddedSlots, lastWeightings.Pointer<T>() + ((long)b * s.Heads + head) * s.Slots, s.Slots);
+            if (s.Controller == NtmController.Lstm) Recurrence.Copy(saved.State<T>(saved.Cell, time, b), lastCell.Pointer<T>() + (long)b * s.Hidden, s.Hidden);
         }
     }
-
-    static void Copy<T>(T* from, T* to, int count) where T : unmanaged => new ReadOnlySpan<T>(from, count).CopyTo(new Span<T>(to, count));
 
     /// <summary>
     /// Back through time by hand. With dv = dL/d[r, h] and dM, dw, dc carried down from step to step, each step undoes write, read, addressing, heads and
@@ -324,8 +320,8 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
                     for (int j = 0; j < s.Width; j++) dm[(long)j * s.PaddedSlots + i] = memory.Pointer<T>()[((long)b * s.Slots + i) * s.Width + j];
             if (dLastWeightings is { } weightings)
                 for (int head = 0; head < s.Heads; head++)
-                    Copy(weightings.Pointer<T>() + ((long)b * s.Heads + head) * s.Slots, dw + (long)head * s.PaddedSlots, s.Slots);
-            if (dLastCell is { } cell) Copy(cell.Pointer<T>() + (long)b * s.Hidden, dCell.Pointer<T>() + (long)b * s.Hidden, s.Hidden);
+                    Recurrence.Copy(weightings.Pointer<T>() + ((long)b * s.Heads + head) * s.Slots, dw + (long)head * s.PaddedSlots, s.Slots);
+            if (dLastCell is { } cell) Recurrence.Copy(cell.Pointer<T>() + (long)b * s.Hidden, dCell.Pointer<T>() + (long)b * s.Hidden, s.Hidden);
         }
 
         /// <summary>Back through write, read and addressing of one sequence: dp_t, and dM and dw of the step before.</summary>
@@ -357,7 +353,7 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
         {
             T* dHead = dp.Pointer<T>() + (long)t * dp.Strides[0] + (long)first * dp.Strides[1], dh = dHidden.Pointer<T>() + (long)first * dHidden.Strides[0];
             T* dState = dv.Pointer<T>() + (long)first * dv.Strides[0], dGates = dz.Pointer<T>() + (long)t * dz.Strides[0] + (long)first * dz.Strides[1];
-            for (int g = 0; g < count; g++) Copy(dState + (long)g * dv.Strides[0] + s.Reads, dh + (long)g * dHidden.Strides[0], s.Hidden);
+            for (int g = 0; g < count; g++) Recurrence.Copy(dState + (long)g * dv.Strides[0] + s.Reads, dh + (long)g * dHidden.Strides[0], s.Hidden);
             Recurrence.MultiplyAdd<V, T>(headWeight.Pointer<T>(), headWeight.Strides[0], dHead, dp.Strides[1], s.HeadParameters, dh, dHidden.Strides[0], headWeight.Strides[0], count);
             for (int g = 0; g < count; g++)
             {

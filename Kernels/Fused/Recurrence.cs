@@ -16,7 +16,13 @@ static unsafe class Recurrence
     /// <summary><paramref name="size"/> rounded up to a whole number of vectors.</summary>
     public static int Pad(int size) => (size + Lanes - 1) / Lanes * Lanes;
 
-    /// <summary>target[j, offset + i] = source[i, j], source [rows, columns] with any strides; the target's rows are <paramref name="stride"/> apart.</summary>
+    /// <summary>The address of sequence <paramref name="b"/> at step <paramref name="t"/> of a tensor [time, batch, ...].</summary>
+    public static T* At<T>(Tensor tensor, int t, int b) where T : unmanaged => tensor.Pointer<T>() + (long)t * tensor.Strides[0] + (long)b * tensor.Strides[1];
+
+    /// <summary>Copies <paramref name="count"/> values.</summary>
+    public static void Copy<T>(T* from, T* to, int count) where T : unmanaged => new ReadOnlySpan<T>(from, count).CopyTo(new Span<T>(to, count));
+
+    /// <summary>target[j, i] = source[i, j], source [rows, columns] with any strides; the target's rows are <paramref name="stride"/> apart.</summary>
     public static void PackTransposed<T>(Tensor source, T* target, int stride) where T : unmanaged
     {
         int rows = source.Shape[0], columns = source.Shape[1], rowStride = source.Strides[0], columnStride = source.Strides[1];
@@ -40,7 +46,7 @@ static unsafe class Recurrence
         for (int i = 0; i < rows; i++)
         {
             T* from = source.Pointer<T>() + (long)i * rowStride, to = target + (long)i * stride;
-            if (columnStride == 1) Buffer.MemoryCopy(from, to, columns * sizeof(T), columns * sizeof(T));
+            if (columnStride == 1) Copy(from, to, columns);
             else for (int j = 0; j < columns; j++) to[j] = from[(long)j * columnStride];
         }
     }

@@ -55,9 +55,9 @@ sealed unsafe class RecurrentScan<C> : Operation<RecurrentScan<C>> where C : str
     /// <param name="Keeps">Whether every step is kept. Without a gradient two steps are enough, and they take turns.</param>
     readonly record struct Saved(Tensor Z, Tensor Hidden, Tensor Cell, bool Keeps)
     {
-        public T* Step<T>(Tensor tensor, int k, int b) where T : unmanaged => At<T>(tensor, Keeps ? k : 0, b);
+        public T* Step<T>(Tensor tensor, int k, int b) where T : unmanaged => Recurrence.At<T>(tensor, Keeps ? k : 0, b);
 
-        public T* State<T>(Tensor tensor, int k, int b) where T : unmanaged => At<T>(tensor, Keeps ? k : k & 1, b);
+        public T* State<T>(Tensor tensor, int k, int b) where T : unmanaged => Recurrence.At<T>(tensor, Keeps ? k : k & 1, b);
     }
 
     /// <summary>Which time each step is at.</summary>
@@ -75,8 +75,6 @@ sealed unsafe class RecurrentScan<C> : Operation<RecurrentScan<C>> where C : str
         /// <summary>The time of step <paramref name="k"/>, which must be less than the sequence's length.</summary>
         public int Time(int k, int b) => Reverse ? Length(b) - 1 - k : k;
     }
-
-    static T* At<T>(Tensor tensor, int t, int b) where T : unmanaged => tensor.Pointer<T>() + (long)t * tensor.Strides[0] + (long)b * tensor.Strides[1];
 
     /// <param name="x">[time, batch, gates * hidden].</param>
     /// <param name="recurrent">[gates * hidden, hidden].</param>
@@ -158,22 +156,22 @@ sealed unsafe class RecurrentScan<C> : Operation<RecurrentScan<C>> where C : str
                 int first = group * Recurrence.Group, count = Math.Min(Recurrence.Group, batch - first), longest = order.Longest(first, count);
                 for (int b = first; b < first + count; b++)
                 {
-                    Copy(hidden.Pointer<T>() + (long)b * size, saved.State<T>(saved.Hidden, 0, b), size);
-                    if (C.HasCell) Copy(cell.Pointer<T>() + (long)b * size, saved.State<T>(saved.Cell, 0, b), size);
-                    for (int t = order.Length(b); t < x.Shape[0]; t++) new Span<T>(At<T>(y, t, b), size).Clear();
+                    Recurrence.Copy(hidden.Pointer<T>() + (long)b * size, saved.State<T>(saved.Hidden, 0, b), size);
+                    if (C.HasCell) Recurrence.Copy(cell.Pointer<T>() + (long)b * size, saved.State<T>(saved.Cell, 0, b), size);
+                    for (int t = order.Length(b); t < x.Shape[0]; t++) new Span<T>(Recurrence.At<T>(y, t, b), size).Clear();
                 }
                 for (int k = 0; k < longest; k++)
                 {
                     for (int b = first; b < first + count; b++)
-                        if (k < order.Length(b)) Copy(C.InputApart ? bias.Pointer<T>() : At<T>(x, order.Time(k, b), b), saved.Step<T>(saved.Z, k, b), gates);
+                        if (k < order.Length(b)) Recurrence.Copy(C.InputApart ? bias.Pointer<T>() : Recurrence.At<T>(x, order.Time(k, b), b), saved.Step<T>(saved.Z, k, b), gates);
                     Recurrence.MultiplyAdd<V, T>(transposed.Pointer<T>(), stride, saved.State<T>(saved.Hidden, k, first), size, size,
                         saved.Step<T>(saved.Z, k, first), stride, stride, count);
                     for (int b = first; b < first + count; b++) Step<V, T>(k, b, size);
                 }
                 for (int b = first; b < first + count; b++)
                 {
-                    Copy(saved.State<T>(saved.Hidden, longest, b), lastHidden.Pointer<T>() + (long)b * size, size);
-                    Copy(saved.State<T>(saved.Cell, longest, b), lastCell.Pointer<T>() + (long)b * size, size);
+                    Recurrence.Copy(saved.State<T>(saved.Hidden, longest, b), lastHidden.Pointer<T>() + (long)b * size, size);
+                    Recurrence.Copy(saved.State<T>(saved.Cell, longest, b), lastCell.Pointer<T>() + (long)b * size, size);
                 }
             }
         }
@@ -184,13 +182,13 @@ sealed unsafe class RecurrentScan<C> : Operation<RecurrentScan<C>> where C : str
             T* cellBefore = saved.State<T>(saved.Cell, k, b), cellAfter = saved.State<T>(saved.Cell, k + 1, b);
             if (k >= order.Length(b))                                  // it has ended and waits for the others of its group
             {
-                Copy(before, after, size);
-                Copy(cellBefore, cellAfter, size);
+                Recurrence.Copy(before, after, size);
+                Recurrence.Copy(cellBefore, cellAfter, size);
                 return;
             }
             int t = order.Time(k, b);
-            C.Forward<V, T>(At<T>(x, t, b), saved.Step<T>(saved.Z, k, b), before, cellBefore, after, cellAfter, size);
-            Copy(after, At<T>(y, t, b), size);
+            C.Forward<V, T>(Recurrence.At<T>(x, t, b), saved.Step<T>(saved.Z, k, b), before, cellBefore, after, cellAfter, size);
+            Recurrence.Copy(after, Recurrence.At<T>(y, t, b), size);
         }
     }
 
@@ -227,14 +225,14 @@ sealed unsafe class RecurrentScan<C> : Operation<RecurrentScan<C>> where C : str
                 int first = group * Recurrence.Group, count = Math.Min(Recurrence.Group, batch - first);
                 for (int b = first; b < first + count; b++)
                 {
-                    if (dLastHidden is { } h) Copy(h.Pointer<T>() + (long)b * size, dHidden.Pointer<T>() + (long)b * stride, size);
-                    if (dLastCell is { } c) Copy(c.Pointer<T>() + (long)b * size, dCell.Pointer<T>() + (long)b * size, size);
+                    if (dLastHidden is { } h) Recurrence.Copy(h.Pointer<T>() + (long)b * size, dHidden.Pointer<T>() + (long)b * stride, size);
+                    if (dLastCell is { } c) Recurrence.Copy(c.Pointer<T>() + (long)b * size, dCell.Pointer<T>() + (long)b * size, size);
                 }
                 for (int k = order.Longest(first, count) - 1; k >= 0; k--)
                 {
                     for (int b = first; b < first + count; b++)
                         if (k < order.Length(b)) Step<V, T>(k, b, size);
-                    Recurrence.MultiplyAdd<V, T>(packed.Pointer<T>(), stride, At<T>(dz, k, first), dz.Strides[1], gates, dHidden.Pointer<T>() + (long)first * stride, stride, stride, count);
+                    Recurrence.MultiplyAdd<V, T>(packed.Pointer<T>(), stride, Recurrence.At<T>(dz, k, first), dz.Strides[1], gates, dHidden.Pointer<T>() + (long)first * stride, stride, stride, count);
                 }
             }
         }
@@ -243,11 +241,9 @@ sealed unsafe class RecurrentScan<C> : Operation<RecurrentScan<C>> where C : str
         {
             int t = order.Time(k, b);
             T* dh = dHidden.Pointer<T>() + (long)b * dHidden.Strides[0];
-            Recurrence.Add<V, T>(At<T>(dy, t, b), dh, size);
+            Recurrence.Add<V, T>(Recurrence.At<T>(dy, t, b), dh, size);
             C.Backward<V, T>(saved.Step<T>(saved.Z, k, b), saved.State<T>(saved.Hidden, k, b), saved.State<T>(saved.Cell, k, b), saved.State<T>(saved.Cell, k + 1, b),
-                dh, dCell.Pointer<T>() + (long)b * size, At<T>(dz, k, b), At<T>(dx, t, b), size);
+                dh, dCell.Pointer<T>() + (long)b * size, Recurrence.At<T>(dz, k, b), Recurrence.At<T>(dx, t, b), size);
         }
     }
-
-    static void Copy<T>(T* from, T* to, int count) where T : unmanaged => new ReadOnlySpan<T>(from, count).CopyTo(new Span<T>(to, count));
 }

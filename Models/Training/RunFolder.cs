@@ -28,6 +28,13 @@ public sealed class RunFolder(string path)
     /// <summary>The path of <c>best.safetensors</c>.</summary>
     public string BestPath { get; } = System.IO.Path.Combine(path, "best.safetensors");
 
+    /// <summary>Gives a model the parameters that did best in validation; of a run that was not validated, the model keeps those that it has.</summary>
+    /// <exception cref="CheckpointException">They cannot be read, or do not fit. The model is as it was.</exception>
+    public void LoadBest(Module model)
+    {
+        if (File.Exists(BestPath)) model.Load(BestPath);
+    }
+
     /// <summary>Whether there is a run in it: a new one would overwrite something.</summary>
     public bool HoldsRun => Files.Any(File.Exists);
 

@@ -90,7 +90,7 @@ public class TrainerTests
         };
         run.Trainer.Run();
         Assert.That(run.Trainer.State.BestValidation, Is.EqualTo(best));
-        run.Model.Load(new RunFolder(Folder).BestPath);
+        new RunFolder(Folder).LoadBest(run.Model);
         Assert.That(run.Model.Parameters.Select(p => p.ToArray()), Is.EqualTo(expected));
     }
 
