@@ -74,7 +74,18 @@ public abstract class Module
     /// <returns>The same module.</returns>
     public Module To(DType type)
     {
-        foreach (Tensor parameter in Parameters) parameter.ConvertInPlace(type);
+        foreach (Tensor parameter in Parameters) parameter.ConvertInPlace(type, parameter.Backend);
+        return this;
+    }
+
+    /// <summary>Moves all parameters to a device. Gradients are dropped; an optimiser is made afterwards.</summary>
+    /// <returns>The same module.</returns>
+    /// <exception cref="NotSupportedException">The device does not compute with the parameters' type.</exception>
+    public Module To(Backend backend)
+    {
+        ArgumentNullException.ThrowIfNull(backend);
+        foreach (Tensor parameter in Parameters) backend.Require(parameter.DType);
+        foreach (Tensor parameter in Parameters) parameter.ConvertInPlace(parameter.DType, backend);
         return this;
     }
 }

@@ -12,7 +12,7 @@ sealed class TensorBody
     /// <summary>Keeps the memory of a tensor outside any step alive.</summary>
     public Storage? Storage;
 
-    public Backend Backend = Backend.Default;
+    public Backend Backend = CpuBackend.Instance;
     public nint Address;
     public DType DType;
     public Shape Shape, Strides;

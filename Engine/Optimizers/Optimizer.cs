@@ -34,7 +34,8 @@ public abstract unsafe class Optimizer
         ParameterGroup group = new(1, Hyperparameter.NotNegative(weightDecay));
         types = [.. this.parameters.Select(p => p.DType)];
         groups = [.. this.parameters.Select(_ => group)];
-        updates = Tensor.Persistent([this.parameters.Length], DType.Int32);
+        updates = Tensor.Allocate([this.parameters.Length], DType.Int32, null, CpuBackend.Instance);
+        updates.Fill(0);
     }
 
     /// <summary>What is optimised, in the order given. State is named by the position in this list.</summary>
