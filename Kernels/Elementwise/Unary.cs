@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -29,7 +31,8 @@ public sealed unsafe class Unary<F> : Operation<Unary<F>> where F : struct, IUna
     {
         Require.Float(F.Name, x);
         Tensor y = Tensor.Empty(x.Shape, x.DType);
-        Cpu.For(x.DType, x.Count, Cpu.Grain, new Forward(function, x, y));
+        if (GpuBackend.Current is { } gpu) gpu.LaunchEach(x.Count, new GpuForward(function, gpu.View(x), gpu.View(y), new(new(x.Shape, x.Strides, y.Strides))));
+        else Cpu.For(x.DType, x.Count, Cpu.Grain, new Forward(function, x, y));
         Record(y, x)?.function = function;
         return y;
     }
@@ -58,8 +61,10 @@ public sealed unsafe class Unary<F> : Operation<Unary<F>> where F : struct, IUna
     /// <summary>dL/dx += dL/dy f'(x).</summary>
     protected override void Backward()
     {
-        Tensor x = Input(0);
-        Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel(function, x, Output(), OutputGradient(), InputGradient(0)));
+        Tensor x = Input(0), y = Output(), dy = OutputGradient(), dx = InputGradient(0);
+        if (GpuBackend.Current is { } gpu)
+            gpu.LaunchEach(x.Count, new GpuBackward(function, gpu.View(x), gpu.View(y), gpu.View(dy), gpu.View(dx), new(new(x.Shape, x.Strides, y.Strides, dx.Strides))));
+        else Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel(function, x, y, dy, dx));
     }
 
     readonly struct BackwardKernel(F function, Tensor x, Tensor y, Tensor dy, Tensor dx) : ICpuKernel
@@ -86,6 +91,28 @@ public sealed unsafe class Unary<F> : Operation<Unary<F>> where F : struct, IUna
                     Lanes.Store(pdx + (long)i * strideDx, strideDx, V.Fma(Lanes.Load<V, T>(pdy + i, 1, count), slope, old), count);
                 }
             }
+        }
+    }
+
+    readonly struct GpuForward(F function, ArrayView<float> x, ArrayView<float> y, GpuLoop loop) : IGpuKernel
+    {
+        public void Run()
+        {
+            int i = Grid.IdxX * Group.DimX + Group.IdxX;
+            if (i >= loop.Count) return;
+            loop.Locate(i, out int ox, out int oy, out _, out _);
+            y[oy] = function.Value<GpuFloat>(x[ox]);
+        }
+    }
+
+    readonly struct GpuBackward(F function, ArrayView<float> x, ArrayView<float> y, ArrayView<float> dy, ArrayView<float> dx, GpuLoop loop) : IGpuKernel
+    {
+        public void Run()
+        {
+            int i = Grid.IdxX * Group.DimX + Group.IdxX;
+            if (i >= loop.Count) return;
+            loop.Locate(i, out int ox, out int oy, out int odx, out _);
+            dx[odx] = GpuMath.Fma(dy[oy], function.Slope<GpuFloat>(x[ox], y[oy]), dx[odx]);
         }
     }
 }

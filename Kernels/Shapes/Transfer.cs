@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -9,7 +11,13 @@ static unsafe class Transfer
     /// <summary><paramref name="target"/> = <paramref name="source"/>, for every element type.</summary>
     public static void Copy(Tensor source, Tensor target)
     {
-        if (target.DType == DType.Float64) ThreadTeam.For(target.Count, Cpu.Grain, new CopyBody<double>(source, target));
+        if (GpuBackend.Current is { } gpu)
+        {
+            GpuLoop loop = new(new StridedLoop(target.Shape, source.Strides, target.Strides));
+            if (target.DType == DType.Int32) gpu.LaunchEach(target.Count, new GpuCopy<int>(gpu.View<int>(source), gpu.View<int>(target), loop));
+            else gpu.LaunchEach(target.Count, new GpuCopy<float>(gpu.View(source), gpu.View(target), loop));
+        }
+        else if (target.DType == DType.Float64) ThreadTeam.For(target.Count, Cpu.Grain, new CopyBody<double>(source, target));
         else if (target.DType == DType.Float32) ThreadTeam.For(target.Count, Cpu.Grain, new CopyBody<float>(source, target));
         else ThreadTeam.For(target.Count, Cpu.Grain, new CopyBody<int>(source, target));
     }
@@ -32,8 +40,12 @@ static unsafe class Transfer
     }
 
     /// <summary><paramref name="target"/> += <paramref name="scale"/> * <paramref name="source"/>; the source may be expanded.</summary>
-    public static void Add(Tensor source, Tensor target, double scale = 1) =>
-        Cpu.For(target.DType, target.Count, Cpu.Grain, new AddKernel(source, target, scale));
+    public static void Add(Tensor source, Tensor target, double scale = 1)
+    {
+        if (GpuBackend.Current is { } gpu)
+            gpu.LaunchEach(target.Count, new GpuAdd(gpu.View(source), gpu.View(target), (float)scale, new(new(target.Shape, source.Strides, target.Strides))));
+        else Cpu.For(target.DType, target.Count, Cpu.Grain, new AddKernel(source, target, scale));
+    }
 
     readonly struct AddKernel(Tensor source, Tensor target, double scale) : ICpuKernel
     {
@@ -54,6 +66,28 @@ static unsafe class Transfer
                     Lanes.Store(to + (long)i * strideTo, strideTo, V.Fma(factor, added, old), length - i);
                 }
             }
+        }
+    }
+
+    readonly struct GpuCopy<T>(ArrayView<T> from, ArrayView<T> to, GpuLoop loop) : IGpuKernel where T : unmanaged
+    {
+        public void Run()
+        {
+            int i = Grid.IdxX * Group.DimX + Group.IdxX;
+            if (i >= loop.Count) return;
+            loop.Locate(i, out int of, out int ot, out _, out _);
+            to[ot] = from[of];
+        }
+    }
+
+    readonly struct GpuAdd(ArrayView<float> from, ArrayView<float> to, float scale, GpuLoop loop) : IGpuKernel
+    {
+        public void Run()
+        {
+            int i = Grid.IdxX * Group.DimX + Group.IdxX;
+            if (i >= loop.Count) return;
+            loop.Locate(i, out int of, out int ot, out _, out _);
+            to[ot] = GpuMath.Fma(scale, from[of], to[ot]);
         }
     }
 }
