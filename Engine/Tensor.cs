@@ -93,6 +93,14 @@ public readonly unsafe partial struct Tensor
         return tensor;
     }
 
+    /// <summary>Zeros of the shape and type, and on the device, of another tensor, that the garbage collector owns.</summary>
+    internal static Tensor Like(Tensor other)
+    {
+        Tensor tensor = Allocate(other.Shape, other.DType, null, other.Backend);
+        tensor.Clear();
+        return tensor;
+    }
+
     /// <summary>A tensor in an arena or, where there is none or it is another device's, in memory that the garbage collector gives back.</summary>
     internal static Tensor Allocate(Shape shape, DType type, Arena? arena, Backend backend)
     {
@@ -352,7 +360,7 @@ public readonly unsafe partial struct Tensor
         if (b.DType == type && b.Backend == backend) return;
         Tensor converted = Allocate(b.Shape, type, null, backend);
         converted.CopyFrom(this);
-        (b.Storage, b.Gradient, b.Backend) = (converted.Body.Storage, default, backend);
+        (b.Storage, b.Gradient, b.GradientPlace, b.Group, b.Backend) = (converted.Body.Storage, default, default, null, backend);
         b.Set(converted.Body.Address, b.Shape, b.Strides, type);
     }
 
@@ -384,7 +392,7 @@ public readonly unsafe partial struct Tensor
         TensorBody b = Body, root = Root;
         if (!root.Gradient.IsAlive)
         {
-            root.Gradient = Allocate(root.Shape, root.DType, root.Arena is null ? null : Tape.Current.Arena, root.Backend);
+            root.Gradient = root.GradientPlace.IsAlive ? root.GradientPlace : Allocate(root.Shape, root.DType, root.Arena is null ? null : Tape.Current.Arena, root.Backend);
             root.Gradient.Clear();
         }
         return root == b ? root.Gradient : root.Gradient.Body.CloneView(b.Shape, b.Strides, b.Address - root.Address).Handle;
