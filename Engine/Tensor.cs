@@ -221,6 +221,12 @@ public readonly unsafe partial struct Tensor
     {
         TensorBody b = Body;
         if (destination.Length != b.Count) throw new ShapeException("CopyTo", $"{b.Shape} has {b.Count} elements, but the destination has room for {destination.Length}.");
+        if (b.Backend is not CpuBackend && b.Contiguous && b.DType == DTypes.Of<T>())
+        {
+            fixed (T* to = destination) b.Backend.CopyToHost(b.Address, to, (long)b.Count * b.DType.Size());
+            GC.KeepAlive(b);
+            return;
+        }
         Tensor host = OnHost();
         switch (b.DType)
         {
@@ -249,6 +255,12 @@ public readonly unsafe partial struct Tensor
         TensorBody b = Body;
         if (values.Length != b.Count) throw new ShapeException("CopyFrom", $"{b.Shape} has {b.Count} elements, but {values.Length} values were given.");
         if (!b.Contiguous) throw new ShapeException("CopyFrom", $"{b.Shape} is a view with strides {b.Strides}; only a contiguous tensor can be overwritten.");
+        if (b.Backend is not CpuBackend && b.DType == DTypes.Of<T>())
+        {
+            fixed (T* from = values) b.Backend.CopyFromHost(from, b.Address, (long)b.Count * b.DType.Size());
+            GC.KeepAlive(b);
+            return;
+        }
         Tensor host = b.Backend is CpuBackend ? this : Allocate(b.Shape, b.DType, null, CpuBackend.Instance);
         switch (b.DType)
         {
