@@ -82,6 +82,9 @@ public sealed unsafe class GpuBackend : Backend, IDisposable
     /// <summary>Runs a kernel by at least <paramref name="count"/> threads: one an element.</summary>
     internal void LaunchEach<K>(int count, K kernel) where K : struct, IGpuKernel => Launch((int)(((long)count + GroupSize - 1) / GroupSize), GroupSize, kernel);
 
+    /// <summary>Runs a body for all elements of a loop.</summary>
+    internal void LaunchEach<TBody>(in GpuLoop loop, TBody body) where TBody : struct, IGpuElements => LaunchEach(loop.Threads, new GpuEach<TBody>(body, loop));
+
     /// <summary>Threads of a group where a kernel has no reason for another number.</summary>
     internal const int GroupSize = 256;
 
