@@ -218,6 +218,25 @@ public sealed unsafe class GpuBackend : Backend, IDisposable
         else Summation.AddInto(source, target);
     }
 
+    internal override void Update<R>(R rule, Tensor gradients, Tensor weights, Tensor? a = null, Tensor? b = null, Tensor? c = null) =>
+        GpuOptimizer.Update(this, rule, gradients, weights, a, b, c);
+
+    internal override void Update<R>(Optimizers.Optimizer<R> optimizer, ReadOnlySpan<R> rules, Tensor? guard)
+    {
+        using (Use(this)) GpuOptimizer.Step(this, optimizer, rules, guard);
+    }
+
+    internal override Tensor ClipGradients(IReadOnlyList<Tensor> parameters, double? limit, double? maxNorm)
+    {
+        using (Use(this)) return GpuGradients.Clip(this, parameters, limit, maxNorm);
+    }
+
+    internal override void ZeroGradients(IReadOnlyList<Tensor> parameters)
+    {
+        if (GpuParameters.Of(parameters) is { } group) Set(group.Gradients.Address, (long)group.Gradients.Count * sizeof(float), 0);
+        else base.ZeroGradients(parameters);
+    }
+
     /// <summary>Gives the device back. Tensors on it are lost.</summary>
     public void Dispose()
     {
