@@ -49,6 +49,18 @@ static class WarpReduce
         x = R.Join(x, Warp.ShuffleXor(x, 2));
         return R.Join(x, Warp.ShuffleXor(x, 1));
     }
+
+    /// <summary>The <paramref name="x"/> of all threads up to each joined, its own included.</summary>
+    [MethodImpl(AggressiveInlining)]
+    public static T Prefix<R, T>(T x) where R : struct, IReduction<T> where T : unmanaged
+    {
+        for (int distance = 1; distance < 32; distance <<= 1)
+        {
+            T before = Warp.ShuffleUp(x, distance);
+            if (Warp.LaneIdx >= distance) x = R.Join(before, x);
+        }
+        return x;
+    }
 }
 
 /// <summary>
@@ -74,5 +86,21 @@ static class GroupReduce
         x = Warp.LaneIdx < Group.DimX / 32 ? warps[Warp.LaneIdx] : R.Neutral;
         Group.Barrier();                                                        // all have read: the memory may be written again
         return WarpReduce.Of<R, T>(x);
+    }
+    /// <summary>The <paramref name="x"/> of all threads up to each joined, its own included, and those of <paramref name="all"/>.</summary>
+    [MethodImpl(AggressiveInlining)]
+    public static T Prefix<R, T>(T x, out T all) where R : struct, IReduction<T> where T : unmanaged
+    {
+        ArrayView<T> warps = SharedMemory.Allocate<T>(32);
+        int warp = Group.IdxX / 32;
+        x = WarpReduce.Prefix<R, T>(x);
+        if (Warp.LaneIdx == 31) warps[warp] = x;
+        Group.Barrier();
+        T total = Warp.LaneIdx < Group.DimX / 32 ? warps[Warp.LaneIdx] : R.Neutral;
+        Group.Barrier();                                                        // all have read: the memory may be written again
+        total = WarpReduce.Prefix<R, T>(total);
+        all = Warp.Shuffle(total, 31);
+        T before = Warp.Shuffle(total, warp == 0 ? 0 : warp - 1);
+        return warp == 0 ? x : R.Join(before, x);
     }
 }
