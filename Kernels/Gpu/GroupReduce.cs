@@ -4,7 +4,7 @@ using static System.Runtime.CompilerServices.MethodImplOptions;
 
 namespace NeuralMemory.Gpu;
 
-/// <summary>How two partial results become one: associative but for rounding, and the same whichever of the two comes first.</summary>
+/// <summary>How two partial results become one, of which <c>a</c> comes first: associative but for rounding and, except for prefixes, the same the other way round.</summary>
 interface IReduction<T> where T : unmanaged
 {
     /// <summary>What changes nothing.</summary>
@@ -28,6 +28,16 @@ readonly struct FloatMax : IReduction<float>
     public static float Neutral => float.NegativeInfinity;
 
     [MethodImpl(AggressiveInlining)] public static float Join(float a, float b) => GpuFloat.Max(a, b);
+}
+
+/// <summary>Two sums at once.</summary>
+readonly struct TwoSums(float first, float second) : IReduction<TwoSums>
+{
+    public readonly float First = first, Second = second;
+
+    public static TwoSums Neutral => new(0, 0);
+
+    [MethodImpl(AggressiveInlining)] public static TwoSums Join(TwoSums a, TwoSums b) => new(a.First + b.First, a.Second + b.Second);
 }
 
 /// <summary>The results of a warp's 32 threads joined, and the same bits given to each of them. All 32 must call.</summary>
