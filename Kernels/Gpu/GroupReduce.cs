@@ -97,6 +97,7 @@ static class GroupReduce
         Group.Barrier();                                                        // all have read: the memory may be written again
         return WarpReduce.Of<R, T>(x);
     }
+
     /// <summary>The <paramref name="x"/> of all threads up to each joined, its own included, and those of <paramref name="all"/>.</summary>
     [MethodImpl(AggressiveInlining)]
     public static T Prefix<R, T>(T x, out T all) where R : struct, IReduction<T> where T : unmanaged
