@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using NeuralMemory.Optimizers;
 
 namespace NeuralMemory;
 
@@ -15,6 +16,8 @@ namespace NeuralMemory;
 /// </code></example>
 public abstract unsafe class Backend
 {
+    internal Backend() { }
+
     /// <summary>The device's name as a user writes it: <c>cpu</c>.</summary>
     public abstract string Name { get; }
 
@@ -44,6 +47,21 @@ public abstract unsafe class Backend
 
     /// <summary>target += source, of one shape and element type; where the target's elements overlap, all that falls on one is added to it.</summary>
     public abstract void Add(Tensor source, Tensor target);
+
+    /// <summary>Applies an update rule to every element of tensors of one shape, which the caller keeps alive: gradients, weights, and the state that there is.</summary>
+    internal abstract void Update<R>(R rule, Tensor gradients, Tensor weights, Tensor? a = null, Tensor? b = null, Tensor? c = null) where R : unmanaged, IUpdateRule;
+
+    /// <summary>Applies each parameter's rule to its weights and state, where it has a gradient, and if <paramref name="guard"/>, where there is one, is finite.</summary>
+    internal abstract void Update<R>(Optimizer<R> optimizer, ReadOnlySpan<R> rules, Tensor? guard) where R : unmanaged, IUpdateRule;
+
+    /// <summary>What <see cref="Gradients.Clip"/> does.</summary>
+    internal abstract Tensor ClipGradients(IReadOnlyList<Tensor> parameters, double? limit, double? maxNorm);
+
+    /// <summary>Sets the gradients that there are to zero.</summary>
+    internal virtual void ZeroGradients(IReadOnlyList<Tensor> parameters)
+    {
+        for (int i = 0; i < parameters.Count; i++) parameters[i].ZeroGradient();
+    }
 
     /// <summary>Throws if this device cannot compute with elements of a type.</summary>
     /// <exception cref="NotSupportedException">It cannot.</exception>
@@ -121,6 +139,26 @@ public sealed unsafe class CpuBackend : Backend
         if (target.DType == DType.Float32) Strided.ForEach<float, Strided.Accumulate>(target.Pointer<float>(), source.Pointer<float>(), target.Shape, target.Strides, source.Strides);
         else Strided.ForEach<double, Strided.Accumulate>(target.Pointer<double>(), source.Pointer<double>(), target.Shape, target.Strides, source.Strides);
     }
+
+    internal override void Update<R>(R rule, Tensor gradients, Tensor weights, Tensor? a = null, Tensor? b = null, Tensor? c = null)
+    {
+        Cpu.For(weights.DType, weights.Count, Cpu.Grain, new UpdateKernel<R>(rule, Start(gradients), Start(weights), Start(a), Start(b), Start(c)));
+
+        static void* Start(Tensor? tensor) => tensor is { } t ? (void*)t.Address : null;
+    }
+
+    internal override void Update<R>(Optimizer<R> optimizer, ReadOnlySpan<R> rules, Tensor? guard)
+    {
+        if (guard is { } g && !double.IsFinite(g.Item())) return;
+        for (int i = 0; i < rules.Length; i++)
+        {
+            Tensor parameter = optimizer.Parameters[i];
+            if (parameter.HasGradient)
+                Update(rules[i], parameter.Gradient, parameter, optimizer.States(0)?[i], optimizer.States(1)?[i], optimizer.States(2)?[i]);
+        }
+    }
+
+    internal override Tensor ClipGradients(IReadOnlyList<Tensor> parameters, double? limit, double? maxNorm) => Gradients.Clip(parameters, limit, maxNorm);
 }
 
 /// <summary>A block of device memory that is given back when nothing refers to it any more.</summary>

@@ -78,6 +78,9 @@ public abstract class Module
         return this;
     }
 
+    /// <summary>Where the parameters are; the CPU where there are none.</summary>
+    public Backend Backend => Parameters.Count > 0 ? Parameters[0].Backend : CpuBackend.Instance;
+
     /// <summary>Moves all parameters to a device. Gradients are dropped; an optimiser is made afterwards.</summary>
     /// <returns>The same module.</returns>
     /// <exception cref="NotSupportedException">The device does not compute with the parameters' type.</exception>

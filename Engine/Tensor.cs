@@ -93,6 +93,14 @@ public readonly unsafe partial struct Tensor
         return tensor;
     }
 
+    /// <summary>Zeros of the shape and type, and on the device, of another tensor, that the garbage collector owns.</summary>
+    internal static Tensor Like(Tensor other)
+    {
+        Tensor tensor = Allocate(other.Shape, other.DType, null, other.Backend);
+        tensor.Clear();
+        return tensor;
+    }
+
     /// <summary>A tensor in an arena or, where there is none or it is another device's, in memory that the garbage collector gives back.</summary>
     internal static Tensor Allocate(Shape shape, DType type, Arena? arena, Backend backend)
     {
@@ -213,6 +221,12 @@ public readonly unsafe partial struct Tensor
     {
         TensorBody b = Body;
         if (destination.Length != b.Count) throw new ShapeException("CopyTo", $"{b.Shape} has {b.Count} elements, but the destination has room for {destination.Length}.");
+        if (b.Backend is not CpuBackend && b.Contiguous && b.DType == DTypes.Of<T>())
+        {
+            fixed (T* to = destination) b.Backend.CopyToHost(b.Address, to, (long)b.Count * b.DType.Size());
+            GC.KeepAlive(b);
+            return;
+        }
         Tensor host = OnHost();
         switch (b.DType)
         {
@@ -241,6 +255,12 @@ public readonly unsafe partial struct Tensor
         TensorBody b = Body;
         if (values.Length != b.Count) throw new ShapeException("CopyFrom", $"{b.Shape} has {b.Count} elements, but {values.Length} values were given.");
         if (!b.Contiguous) throw new ShapeException("CopyFrom", $"{b.Shape} is a view with strides {b.Strides}; only a contiguous tensor can be overwritten.");
+        if (b.Backend is not CpuBackend && b.DType == DTypes.Of<T>())
+        {
+            fixed (T* from = values) b.Backend.CopyFromHost(from, b.Address, (long)b.Count * b.DType.Size());
+            GC.KeepAlive(b);
+            return;
+        }
         Tensor host = b.Backend is CpuBackend ? this : Allocate(b.Shape, b.DType, null, CpuBackend.Instance);
         switch (b.DType)
         {
@@ -352,7 +372,7 @@ public readonly unsafe partial struct Tensor
         if (b.DType == type && b.Backend == backend) return;
         Tensor converted = Allocate(b.Shape, type, null, backend);
         converted.CopyFrom(this);
-        (b.Storage, b.Gradient, b.Backend) = (converted.Body.Storage, default, backend);
+        (b.Storage, b.Gradient, b.GradientPlace, b.Group, b.Backend) = (converted.Body.Storage, default, default, null, backend);
         b.Set(converted.Body.Address, b.Shape, b.Strides, type);
     }
 
@@ -384,7 +404,7 @@ public readonly unsafe partial struct Tensor
         TensorBody b = Body, root = Root;
         if (!root.Gradient.IsAlive)
         {
-            root.Gradient = Allocate(root.Shape, root.DType, root.Arena is null ? null : Tape.Current.Arena, root.Backend);
+            root.Gradient = root.GradientPlace.IsAlive ? root.GradientPlace : Allocate(root.Shape, root.DType, root.Arena is null ? null : Tape.Current.Arena, root.Backend);
             root.Gradient.Clear();
         }
         return root == b ? root.Gradient : root.Gradient.Body.CloneView(b.Shape, b.Strides, b.Address - root.Address).Handle;

@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ILGPU.Runtime;
 using NeuralMemory.Emulation;
@@ -117,7 +119,11 @@ namespace ILGPU.Runtime
         public PageLockedArray1D<T> AllocatePageLocked1D<T>(LongIndex1D extent) where T : unmanaged => new(extent);
 
         /// <summary>Makes a kernel ready: a method that every thread of every group of a launch runs.</summary>
-        public Action<AcceleratorStream, KernelConfig, T> LoadKernel<T>(Action<T> action) where T : struct => new EmulatedKernel<T>(action).Launch;
+        [UnconditionalSuppressMessage("Trimming", "IL2026", Justification = "A trimmed program has kernels compiled for GPUs or none.")]
+        public Action<AcceleratorStream, KernelConfig, T> LoadKernel<T>(Action<T> action) where T : struct =>
+            RuntimeFeature.IsDynamicCodeSupported
+                ? new EmulatedKernel<T>(action).Launch
+                : throw new PlatformNotSupportedException("The emulator emits IL, which a program compiled ahead of time cannot.");
 
         /// <inheritdoc cref="LoadKernel{T}(Action{T})"/>
         public Action<AcceleratorStream, KernelConfig, T> LoadKernel<T>(Action<T> action, KernelSpecialization specialization) where T : struct =>

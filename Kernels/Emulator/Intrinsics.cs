@@ -15,12 +15,24 @@ static class Group
     public static int DimZ => Lane.GroupDim.Z;
 
     /// <summary>X runs fastest.</summary>
-    public static int LinearIndex => (IdxZ * DimY + IdxY) * DimX + IdxX;
+    public static int LinearIndex => Lane.Thread;
 
     public static bool IsFirstThread => LinearIndex == 0;
 
     /// <summary>Waits for all threads of the group. What they wrote to shared and device memory before is seen by all after.</summary>
-    public static void Barrier() => Fault.NotRewritten("Group.Barrier()");
+    public static void Barrier() => Fault.OutsideOfKernel("Group.Barrier");
+
+    /// <summary>A barrier that tells all how many threads gave true.</summary>
+    public static int BarrierPopCount(bool predicate) => Fault.OutsideOfKernel<int>("Group.BarrierPopCount", predicate);
+
+    /// <summary>A barrier that tells all whether every thread gave true.</summary>
+    public static bool BarrierAnd(bool predicate) => Fault.OutsideOfKernel<bool>("Group.BarrierAnd", predicate);
+
+    /// <summary>A barrier that tells all whether any thread gave true.</summary>
+    public static bool BarrierOr(bool predicate) => Fault.OutsideOfKernel<bool>("Group.BarrierOr", predicate);
+
+    /// <summary>The value of thread <paramref name="groupIndex"/>, the same for all; a barrier.</summary>
+    public static T Broadcast<T>(T value, int groupIndex) where T : unmanaged => Fault.OutsideOfKernel<T>("Group.Broadcast", value, groupIndex);
 }
 
 /// <summary>A group's place in the grid.</summary>
@@ -49,23 +61,39 @@ static class Warp
 
     public static bool IsLastLane => LaneIdx == WarpSize - 1;
 
-    /// <summary>Waits for the threads of the warp.</summary>
-    public static void Barrier() => Fault.NotRewritten("Warp.Barrier()");
+    /// <summary>Waits for the threads of the warp. What they wrote to shared memory before is seen by all of them after.</summary>
+    public static void Barrier() => Fault.OutsideOfKernel("Warp.Barrier");
 
     /// <summary>The value of lane <paramref name="sourceLane"/>.</summary>
-    public static T Shuffle<T>(T variable, int sourceLane) where T : unmanaged => Fault.NotRewritten<T>("Warp.Shuffle", variable, sourceLane);
+    public static T Shuffle<T>(T variable, int sourceLane) where T : unmanaged => Fault.OutsideOfKernel<T>("Warp.Shuffle", variable, sourceLane);
+
+    /// <summary>The value of lane <paramref name="sourceLane"/> of the part of the warp, <paramref name="width"/> lanes wide, that the thread is in.</summary>
+    public static T Shuffle<T>(T variable, int sourceLane, int width) where T : unmanaged =>
+        Fault.OutsideOfKernel<T>("Warp.Shuffle", variable, sourceLane, width);
 
     /// <summary>The value of the lane that is <paramref name="delta"/> above; of the thread itself where there is none.</summary>
-    public static T ShuffleDown<T>(T variable, int delta) where T : unmanaged => Fault.NotRewritten<T>("Warp.ShuffleDown", variable, delta);
+    public static T ShuffleDown<T>(T variable, int delta) where T : unmanaged => Fault.OutsideOfKernel<T>("Warp.ShuffleDown", variable, delta);
+
+    /// <inheritdoc cref="ShuffleDown{T}(T, int)"/>
+    public static T ShuffleDown<T>(T variable, int delta, int width) where T : unmanaged =>
+        Fault.OutsideOfKernel<T>("Warp.ShuffleDown", variable, delta, width);
 
     /// <summary>The value of the lane that is <paramref name="delta"/> below; of the thread itself where there is none.</summary>
-    public static T ShuffleUp<T>(T variable, int delta) where T : unmanaged => Fault.NotRewritten<T>("Warp.ShuffleUp", variable, delta);
+    public static T ShuffleUp<T>(T variable, int delta) where T : unmanaged => Fault.OutsideOfKernel<T>("Warp.ShuffleUp", variable, delta);
+
+    /// <inheritdoc cref="ShuffleUp{T}(T, int)"/>
+    public static T ShuffleUp<T>(T variable, int delta, int width) where T : unmanaged =>
+        Fault.OutsideOfKernel<T>("Warp.ShuffleUp", variable, delta, width);
 
     /// <summary>The value of lane (own lane xor <paramref name="mask"/>).</summary>
-    public static T ShuffleXor<T>(T variable, int mask) where T : unmanaged => Fault.NotRewritten<T>("Warp.ShuffleXor", variable, mask);
+    public static T ShuffleXor<T>(T variable, int mask) where T : unmanaged => Fault.OutsideOfKernel<T>("Warp.ShuffleXor", variable, mask);
+
+    /// <inheritdoc cref="ShuffleXor{T}(T, int)"/>
+    public static T ShuffleXor<T>(T variable, int mask, int width) where T : unmanaged =>
+        Fault.OutsideOfKernel<T>("Warp.ShuffleXor", variable, mask, width);
 
     /// <summary>The value of lane <paramref name="sourceLane"/>, the same for all.</summary>
-    public static T Broadcast<T>(T value, int sourceLane) where T : unmanaged => Fault.NotRewritten<T>("Warp.Broadcast", value, sourceLane);
+    public static T Broadcast<T>(T value, int sourceLane) where T : unmanaged => Fault.OutsideOfKernel<T>("Warp.Broadcast", value, sourceLane);
 }
 
 /// <summary>Memory of a group. What it holds before it is written is undefined.</summary>
@@ -75,17 +103,17 @@ static class SharedMemory
     public static ref T Allocate<T>() where T : unmanaged => ref Allocate<T>(1)[0];
 
     /// <summary><paramref name="extent"/> elements, a constant. A call is one piece of memory, however often it runs.</summary>
-    public static ArrayView<T> Allocate<T>(int extent) where T : unmanaged { Fault.NotRewritten("SharedMemory.Allocate"); return default; }
+    public static ArrayView<T> Allocate<T>(int extent) where T : unmanaged => Fault.OutsideOfKernel<ArrayView<T>>("SharedMemory.Allocate", extent);
 
     /// <summary>The memory that the launch asked for by its <see cref="Runtime.SharedMemoryConfig"/>.</summary>
-    public static ArrayView<T> GetDynamic<T>() where T : unmanaged { Fault.NotRewritten("SharedMemory.GetDynamic"); return default; }
+    public static ArrayView<T> GetDynamic<T>() where T : unmanaged => Fault.OutsideOfKernel<ArrayView<T>>("SharedMemory.GetDynamic");
 }
 
 /// <summary>Memory of a thread. What it holds before it is written is undefined.</summary>
 static class LocalMemory
 {
     /// <summary><paramref name="extent"/> elements, a constant.</summary>
-    public static ArrayView<T> Allocate<T>(int extent) where T : unmanaged { Fault.NotRewritten("LocalMemory.Allocate"); return default; }
+    public static ArrayView<T> Allocate<T>(int extent) where T : unmanaged => Fault.OutsideOfKernel<ArrayView<T>>("LocalMemory.Allocate", extent);
 }
 
 /// <summary>Numbers as their bits.</summary>
@@ -132,8 +160,9 @@ static class Atomic
     public static int CompareExchange(ref int target, int compare, int value) => Set(ref target, target == compare ? value : target);
     public static uint CompareExchange(ref uint target, uint compare, uint value) => Set(ref target, target == compare ? value : target);
 
-    static T Set<T>(ref T target, T value)
+    static unsafe T Set<T>(ref T target, T value) where T : unmanaged
     {
+        SharedShadow.Atomic(Unsafe.AsPointer(ref target), sizeof(T));
         var old = target;
         target = value;
         return old;

@@ -88,6 +88,9 @@ public sealed unsafe class GpuBackend : Backend, IDisposable
     /// <summary>Runs a kernel by at least <paramref name="count"/> threads: one an element.</summary>
     internal void LaunchEach<K>(int count, K kernel) where K : struct, IGpuKernel => Launch((int)(((long)count + GroupSize - 1) / GroupSize), GroupSize, kernel);
 
+    /// <summary>Runs a body for all elements of a loop.</summary>
+    internal void LaunchEach<TBody>(in GpuLoop loop, TBody body) where TBody : struct, IGpuElements => LaunchEach(loop.Threads, new GpuEach<TBody>(body, loop));
+
     /// <summary>Threads of a group where a kernel has no reason for another number.</summary>
     internal const int GroupSize = 256;
 
@@ -219,6 +222,25 @@ public sealed unsafe class GpuBackend : Backend, IDisposable
             if (target.Strides[d] == 0 && target.Shape[d] > 1) target = target.Slice(d, 0, 1);
         if (target.Shape == source.Shape) Transfer.Add(source, target);
         else Summation.AddInto(source, target);
+    }
+
+    internal override void Update<R>(R rule, Tensor gradients, Tensor weights, Tensor? a = null, Tensor? b = null, Tensor? c = null) =>
+        GpuOptimizer.Update(this, rule, gradients, weights, a, b, c);
+
+    internal override void Update<R>(Optimizers.Optimizer<R> optimizer, ReadOnlySpan<R> rules, Tensor? guard)
+    {
+        using (Use(this)) GpuOptimizer.Step(this, optimizer, rules, guard);
+    }
+
+    internal override Tensor ClipGradients(IReadOnlyList<Tensor> parameters, double? limit, double? maxNorm)
+    {
+        using (Use(this)) return GpuGradients.Clip(this, parameters, limit, maxNorm);
+    }
+
+    internal override void ZeroGradients(IReadOnlyList<Tensor> parameters)
+    {
+        if (GpuParameters.Of(parameters) is { } group) Set(group.Gradients.Address, (long)group.Gradients.Count * sizeof(float), 0);
+        else base.ZeroGradients(parameters);
     }
 
     /// <summary>Gives the device back. Tensors on it are lost.</summary>

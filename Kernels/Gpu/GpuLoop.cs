@@ -11,15 +11,52 @@ readonly struct GpuLoop
     /// <summary>Dimensions that are left once those that lie without gaps in every tensor have been joined: 1 where all are contiguous.</summary>
     public readonly int Rank;
 
+    /// <summary>How many neighbouring elements a thread takes: 4 where every tensor has them in one aligned piece, or repeats one; else 1.</summary>
+    public readonly int Width;
+
     // The last dimension first.
     readonly Eight sizes, strides0, strides1, strides2, strides3;
 
-    public GpuLoop(in StridedLoop loop)
+    /// <summary>The same way as <paramref name="loop"/>'s.</summary>
+    /// <param name="loop">The way.</param>
+    /// <param name="tensors">The loop's tensors, which are looked at for a <see cref="Width"/> of 4; then others, which are contiguous. Without any, the width is 1.</param>
+    public GpuLoop(in StridedLoop loop, params ReadOnlySpan<Tensor> tensors)
     {
         (Count, Rank) = (loop.Count, loop.Sizes.Rank);
         sizes = new(loop.Sizes);
         (strides0, strides1, strides2, strides3) = (new(loop.Strides(0)), new(loop.Strides(1)), new(loop.Strides(2)), new(loop.Strides(3)));
+        Width = tensors.Length > 0 && Fours(loop, tensors) ? 4 : 1;
     }
+
+    static bool Fours(in StridedLoop loop, ReadOnlySpan<Tensor> tensors)
+    {
+        if (loop.Sizes.Rank > 1 && loop.Inner % 4 != 0) return false;
+        for (int k = 0; k < tensors.Length; k++)
+        {
+            if (k < 4 && loop.InnerStride(k) == 0) continue;
+            if (tensors[k].Body.Address % 16 != 0) return false;
+            if (k >= 4) continue;
+            if (loop.InnerStride(k) != 1) return false;
+            for (int d = 0; d < loop.Sizes.Rank - 1; d++)
+                if (loop.Strides(k)[d] % 4 != 0) return false;
+        }
+        return true;
+    }
+
+    /// <summary>How many threads it takes.</summary>
+    public int Threads => (int)(((long)Count + Width - 1) / Width);
+
+    /// <summary>From an element to the next along the last dimension, in each tensor.</summary>
+    public int Step0 => strides0.A;
+
+    /// <inheritdoc cref="Step0"/>
+    public int Step1 => strides1.A;
+
+    /// <inheritdoc cref="Step0"/>
+    public int Step2 => strides2.A;
+
+    /// <inheritdoc cref="Step0"/>
+    public int Step3 => strides3.A;
 
     /// <summary>Whether element i of tensor <paramref name="k"/> lies at offset i.</summary>
     public bool IsContiguous(int k) => Rank == 1 && (k switch { 0 => strides0.A, 1 => strides1.A, 2 => strides2.A, _ => strides3.A }) == 1;

@@ -13,9 +13,8 @@ static unsafe class Transfer
     {
         if (GpuBackend.Current is { } gpu)
         {
-            GpuLoop loop = new(new StridedLoop(target.Shape, source.Strides, target.Strides));
-            if (target.DType == DType.Int32) gpu.LaunchEach(target.Count, new GpuCopy<int>(gpu.View<int>(source), gpu.View<int>(target), loop));
-            else gpu.LaunchEach(target.Count, new GpuCopy<float>(gpu.View(source), gpu.View(target), loop));
+            GpuLoop loop = new(new StridedLoop(target.Shape, source.Strides, target.Strides), source, target);
+            gpu.LaunchEach(loop, target.DType == DType.Int32 ? new GpuCopy(gpu.View<int>(source).Cast<float>(), gpu.View<int>(target).Cast<float>()) : new(gpu.View(source), gpu.View(target)));
         }
         else if (target.DType == DType.Float64) ThreadTeam.For(target.Count, Cpu.Grain, new CopyBody<double>(source, target));
         else if (target.DType == DType.Float32) ThreadTeam.For(target.Count, Cpu.Grain, new CopyBody<float>(source, target));
@@ -43,7 +42,7 @@ static unsafe class Transfer
     public static void Add(Tensor source, Tensor target, double scale = 1)
     {
         if (GpuBackend.Current is { } gpu)
-            gpu.LaunchEach(target.Count, new GpuAdd(gpu.View(source), gpu.View(target), (float)scale, new(new(target.Shape, source.Strides, target.Strides))));
+            gpu.LaunchEach(new(new(target.Shape, source.Strides, target.Strides), source, target), new GpuAdd(gpu.View(source), gpu.View(target), (float)scale));
         else Cpu.For(target.DType, target.Count, Cpu.Grain, new AddKernel(source, target, scale));
     }
 
@@ -69,25 +68,19 @@ static unsafe class Transfer
         }
     }
 
-    readonly struct GpuCopy<T>(ArrayView<T> from, ArrayView<T> to, GpuLoop loop) : IGpuKernel where T : unmanaged
+    /// <summary>Moves bits: integers as well.</summary>
+    readonly struct GpuCopy(ArrayView<float> from, ArrayView<float> to) : IGpuElements
     {
-        public void Run()
-        {
-            int i = Grid.IdxX * Group.DimX + Group.IdxX;
-            if (i >= loop.Count) return;
-            loop.Locate(i, out int of, out int ot, out _, out _);
-            to[ot] = from[of];
-        }
+        public void One(int i, int of, int ot, int o2, int o3) => to[ot] = from[of];
+
+        public void Four(in GpuLoop loop, int i, int of, int ot, int o2, int o3) => Float4.Load(from, of, loop.Step0).Store(to, ot);
     }
 
-    readonly struct GpuAdd(ArrayView<float> from, ArrayView<float> to, float scale, GpuLoop loop) : IGpuKernel
+    readonly struct GpuAdd(ArrayView<float> from, ArrayView<float> to, float scale) : IGpuElements
     {
-        public void Run()
-        {
-            int i = Grid.IdxX * Group.DimX + Group.IdxX;
-            if (i >= loop.Count) return;
-            loop.Locate(i, out int of, out int ot, out _, out _);
-            to[ot] = GpuMath.Fma(scale, from[of], to[ot]);
-        }
+        public void One(int i, int of, int ot, int o2, int o3) => to[ot] = GpuMath.Fma(scale, from[of], to[ot]);
+
+        public void Four(in GpuLoop loop, int i, int of, int ot, int o2, int o3) =>
+            Float4.Fma(new(scale, scale, scale, scale), Float4.Load(from, of, loop.Step0), Float4.Load(to, ot)).Store(to, ot);
     }
 }
