@@ -1,7 +1,5 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
-using ILGPU;
-using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -19,7 +17,7 @@ readonly record struct MatrixLayout(nint Row, nint Column)
 /// Where the strides allow it, a batch dimension is made part of the matrices, so that one large product replaces many small ones: as rows of a and c
 /// when b is shared, as columns of b and c when a is, as columns of a and rows of b when the results are summed.
 /// </remarks>
-unsafe struct BatchedGemm(int m, int n, int k, MatrixLayout a, MatrixLayout b, MatrixLayout c)
+unsafe partial struct BatchedGemm(int m, int n, int k, MatrixLayout a, MatrixLayout b, MatrixLayout c)
 {
     /// <summary>Floating-point operations that are worth handing to another thread.</summary>
     const double Grain = 5e5;
@@ -67,9 +65,7 @@ unsafe struct BatchedGemm(int m, int n, int k, MatrixLayout a, MatrixLayout b, M
     {
         if (GpuBackend.Current is { } gpu)
         {
-            GpuGemm gemm = new(gpu.View(a), gpu.View(b), gpu.View(c), bias is { } row ? gpu.View(row) : ArrayView<float>.Empty,
-                m, n, k, this.a, this.b, this.c, Loop(summed: false), Loop(summed: true), accumulate);
-            gpu.LaunchEach(c.Count, new NaiveGemm(gemm));
+            RunOn(gpu, a, b, c, accumulate, bias);
             return;
         }
         int count = Count(summed: false);

@@ -45,6 +45,12 @@ public sealed unsafe class GpuBackend : Backend, IDisposable
     /// <summary>The device and its limits.</summary>
     internal Accelerator Accelerator => accelerator;
 
+    /// <summary>How exactly it multiplies matrices; <see cref="MatMulPrecision.Float32"/> unless set.</summary>
+    public MatMulPrecision MatMulPrecision { get; set; }
+
+    /// <summary>The kernel that all products of matrices run on; null, as it should be outside of tests, leaves the choice to the shapes.</summary>
+    internal MatMulRung? MatMulRung { get; set; }
+
     /// <summary>Kernels launched so far.</summary>
     public long Launches { get; private set; }
 

@@ -14,7 +14,7 @@ static unsafe class Transfer
         if (GpuBackend.Current is { } gpu)
         {
             GpuLoop loop = new(new StridedLoop(target.Shape, source.Strides, target.Strides), source, target);
-            gpu.LaunchEach(loop, target.DType == DType.Int32 ? new GpuCopy(gpu.View<int>(source).Cast<float>(), gpu.View<int>(target).Cast<float>()) : new(gpu.View(source), gpu.View(target)));
+            gpu.LaunchEach(loop, new GpuCopy(Bits(gpu, source), Bits(gpu, target)));
         }
         else if (target.DType == DType.Float64) ThreadTeam.For(target.Count, Cpu.Grain, new CopyBody<double>(source, target));
         else if (target.DType == DType.Float32) ThreadTeam.For(target.Count, Cpu.Grain, new CopyBody<float>(source, target));
@@ -68,7 +68,9 @@ static unsafe class Transfer
         }
     }
 
-    /// <summary>Moves bits: integers as well.</summary>
+    /// <summary>A tensor's elements for a kernel that moves them and does not compute: integers as floats of the same bits.</summary>
+    public static ArrayView<float> Bits(GpuBackend gpu, Tensor x) => x.DType == DType.Int32 ? gpu.View<int>(x).Cast<float>() : gpu.View(x);
+
     readonly struct GpuCopy(ArrayView<float> from, ArrayView<float> to) : IGpuElements
     {
         public void One(int i, int of, int ot, int o2, int o3) => to[ot] = from[of];

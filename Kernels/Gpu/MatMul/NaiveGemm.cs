@@ -3,23 +3,24 @@ using ILGPU;
 namespace NeuralMemory.Gpu;
 
 /// <summary>
-/// Rung 1, the definition: a thread makes one element of c, c_ij = sum over k of a_ik b_kj, and reads everything from global memory. The others are held to it.
+/// Rung 1, the definition: a thread makes one element, c_ij = sum over k of a_ik b_kj, and reads everything from global memory. Each element of a is read N times, each of b M times, and
+/// two are read for every multiplication: memory is all that counts. Where K is a few, there is little to read, and no rung is faster.
 /// </summary>
-readonly struct NaiveGemm(GpuGemm p) : IGpuKernel
+readonly struct NaiveGemm(GemmProblem p) : IGpuKernel
 {
+    public const int Rows = 8, Columns = 32, Depth = 64;
+
     public void Run()
     {
-        int index = Grid.IdxX * Group.DimX + Group.IdxX, rest = index / p.N, j = index - rest * p.N, product = rest / p.M, i = rest - product * p.M;
-        if (product >= p.Products.Count) return;
-        p.Products.Locate(product, out int a0, out int b0, out int c0, out _);
+        GemmTile tile = new(p, Grid.IdxX, Rows, Columns);
+        int i = tile.I + Group.IdxX / Columns, j = tile.J + Group.IdxX % Columns;
+        if (i >= p.M || j >= p.N) return;
         float sum = 0;
-        for (int s = 0; s < p.Summands.Count; s++)
+        for (GemmSteps steps = new(p, tile, Depth); steps.Any; steps.Next(p, tile, Depth))
         {
-            p.Summands.Locate(s, out int a, out int b, out _, out _);
-            a += a0 + i * p.AlongM;
-            b += b0 + j * p.AlongN;
-            for (int k = 0; k < p.K; k++) sum = GpuMath.Fma(p.A[a + k * p.AK], p.B[b + k * p.BK], sum);
+            int a = steps.A + i * p.A.Across, b = steps.B + j * p.B.Across;
+            for (int k = 0; k < Math.Min(steps.Depths, Depth); k++) sum = GpuMath.Fma(p.A.Values[a + k * p.A.Along], p.B.Values[b + k * p.B.Along], sum);
         }
-        p.Write(c0, i, j, sum);
+        p.Write(tile.C, i, j, sum);
     }
 }
