@@ -51,7 +51,7 @@ public abstract unsafe class Backend
     /// <summary>Applies an update rule to every element of tensors of one shape, which the caller keeps alive: gradients, weights, and the state that there is.</summary>
     internal abstract void Update<R>(R rule, Tensor gradients, Tensor weights, Tensor? a = null, Tensor? b = null, Tensor? c = null) where R : unmanaged, IUpdateRule;
 
-    /// <summary>Applies each parameter's rule to its weights and state, where it has a gradient, and if <paramref name="guard"/>, where there is one, is finite.</summary>
+    /// <summary>Applies each parameter's rule to its weights and state, where it has a gradient; on a GPU if <paramref name="guard"/>, where there is one, is finite.</summary>
     internal abstract void Update<R>(Optimizer<R> optimizer, ReadOnlySpan<R> rules, Tensor? guard) where R : unmanaged, IUpdateRule;
 
     /// <summary>What <see cref="Gradients.Clip"/> does.</summary>
@@ -149,7 +149,6 @@ public sealed unsafe class CpuBackend : Backend
 
     internal override void Update<R>(Optimizer<R> optimizer, ReadOnlySpan<R> rules, Tensor? guard)
     {
-        if (guard is { } g && !double.IsFinite(g.Item())) return;
         for (int i = 0; i < rules.Length; i++)
         {
             Tensor parameter = optimizer.Parameters[i];

@@ -80,7 +80,7 @@ public abstract unsafe class Optimizer
     /// <exception cref="InvalidOperationException">A parameter has changed its type or device since the optimiser was made.</exception>
     public void Step() => Step(null);
 
-    /// <summary>As <see cref="Step()"/>, if <paramref name="guard"/> is finite; otherwise nothing changes but the counts of steps. The device is not waited for.</summary>
+    /// <summary>As <see cref="Step()"/>, if <paramref name="guard"/> is finite. Otherwise nothing changes; on a GPU, which is not waited for, the counts of steps do.</summary>
     /// <param name="guard">One number where the parameters are, such as the gradients' norm (<see cref="Gradients.Clip"/>).</param>
     public abstract void Step(Tensor? guard);
 
@@ -140,6 +140,7 @@ public abstract class Optimizer<R> : Optimizer where R : unmanaged, IUpdateRule
     /// <inheritdoc/>
     public sealed override void Step(Tensor? guard)
     {
+        if (guard is { } g && g.Backend is CpuBackend && !double.IsFinite(g.Item())) return;
         for (int i = 0; i < rules.Length; i++)
         {
             if (!Parameters[i].HasGradient) continue;

@@ -63,7 +63,7 @@ interface IThreadBlock : IPanelSize
     void Multiply(ArrayView<Float4> a, ArrayView<Float4> b);
 
     /// <summary>Writes or adds the block to c, where the thread's first row and column are (i, j).</summary>
-    readonly void Write(in GemmProblem p, int c, int i, int j);
+    void Write(in GemmProblem p, int c, int i, int j);
 }
 
 /// <summary>4 x 4 of a tile of 64 x 64, 16 of K at a time: for matrices too small to keep the device busy with tiles of 128 x 128.</summary>
