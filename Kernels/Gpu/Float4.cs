@@ -25,4 +25,11 @@ readonly struct Float4(float x, float y, float z, float w)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float4 Fma(Float4 a, Float4 b, Float4 c) =>
         new(GpuMath.Fma(a.X, b.X, c.X), GpuMath.Fma(a.Y, b.Y, c.Y), GpuMath.Fma(a.Z, b.Z, c.Z), GpuMath.Fma(a.W, b.W, c.W));
+
+    /// <summary>a b + c, a the same in every lane.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float4 ScaleAdd(float a, Float4 b, Float4 c) => Fma(new Float4(a, a, a, a), b, c);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Float4 operator +(Float4 a, Float4 b) => new(a.X + b.X, a.Y + b.Y, a.Z + b.Z, a.W + b.W);
 }

@@ -103,10 +103,10 @@ struct Block4x4 : IThreadBlock
     [MethodImpl(AggressiveInlining)]
     public void Add(Float4 a, Float4 b)
     {
-        row0 = Float4.Fma(a.X, b, row0);
-        row1 = Float4.Fma(a.Y, b, row1);
-        row2 = Float4.Fma(a.Z, b, row2);
-        row3 = Float4.Fma(a.W, b, row3);
+        row0 = Float4.ScaleAdd(a.X, b, row0);
+        row1 = Float4.ScaleAdd(a.Y, b, row1);
+        row2 = Float4.ScaleAdd(a.Z, b, row2);
+        row3 = Float4.ScaleAdd(a.W, b, row3);
     }
 
     [MethodImpl(AggressiveInlining)]

@@ -95,15 +95,14 @@ readonly struct GemmProblem
         }
         else if (i < M && j < N)
         {
-            int at = (c + i * CM + j) / 4;
+            int at = c + i * CM + j;
             if (Bias.Length > 0)
             {
                 int bias = i * BiasM + j * BiasN;
                 sums += new Float4(Bias[bias], Bias[bias + BiasN], Bias[bias + 2 * BiasN], Bias[bias + 3 * BiasN]);
             }
-            ArrayView<Float4> fours = C.Cast<Float4>();
-            if (Accumulate != 0) sums += fours[at];
-            fours[at] = sums;
+            if (Accumulate != 0) sums += Float4.Load(C, at);
+            sums.Store(C, at);
         }
     }
 }

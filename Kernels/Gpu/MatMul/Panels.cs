@@ -34,7 +34,7 @@ readonly struct FourAlong : IPanelCopy
     public static Float4 Read<S>(in GemmOperand x, int from, int vectors, int depths) where S : struct, IPanelSize
     {
         int v = Group.IdxX / (S.Depth / 4), k = Group.IdxX % (S.Depth / 4) * 4;
-        return v < vectors && k < depths ? x.Values.Cast<Float4>()[(from + v * x.Across + k) / 4] : default;
+        return v < vectors && k < depths ? Float4.Load(x.Values, from + v * x.Across + k) : default;
     }
 
     [MethodImpl(AggressiveInlining)]
@@ -55,14 +55,14 @@ readonly struct FourAcross : IPanelCopy
     public static Float4 Read<S>(in GemmOperand x, int from, int vectors, int depths) where S : struct, IPanelSize
     {
         int v = Group.IdxX % (S.Vectors / 4) * 4, k = Group.IdxX / (S.Vectors / 4);
-        return v < vectors && k < depths ? x.Values.Cast<Float4>()[(from + v + k * x.Along) / 4] : default;
+        return v < vectors && k < depths ? Float4.Load(x.Values, from + v + k * x.Along) : default;
     }
 
     [MethodImpl(AggressiveInlining)]
     public static void Write<S>(in GemmOperand x, ArrayView<float> shared, int to, int row, Float4 four) where S : struct, IPanelSize
     {
         int v = Group.IdxX % (S.Vectors / 4) * 4, k = Group.IdxX / (S.Vectors / 4);
-        shared.Cast<Float4>()[(to + k * row + v) / 4] = four;
+        four.Store(shared, to + k * row + v);
     }
 }
 

@@ -29,7 +29,7 @@ readonly struct SharedGemm(GemmProblem p) : IGpuKernel
             for (int k = 0; k < Size; k++)
             {
                 int at = k * Row + row;
-                sums = Float4.Fma(b[k * Row + column], new(a[at], a[at + 8], a[at + 16], a[at + 24]), sums);
+                sums = Float4.ScaleAdd(b[k * Row + column], new(a[at], a[at + 8], a[at + 16], a[at + 24]), sums);
             }
             Group.Barrier();                                // all have read both: they may be overwritten
         }

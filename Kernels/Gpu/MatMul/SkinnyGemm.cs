@@ -31,7 +31,7 @@ readonly struct SkinnyDots(GemmProblem p) : IGpuKernel
             {
                 int a = steps.A + k * p.A.Along;
                 ArrayView<float> x = p.A.Values;
-                sums = Float4.Fma(p.B.Values[steps.B + columnB + k * p.B.Along], new(x[a + row0], x[a + row1], x[a + row2], x[a + row3]), sums);
+                sums = Float4.ScaleAdd(p.B.Values[steps.B + columnB + k * p.B.Along], new(x[a + row0], x[a + row1], x[a + row2], x[a + row3]), sums);
             }
         sums = new(WarpReduce.Sum(sums.X), WarpReduce.Sum(sums.Y), WarpReduce.Sum(sums.Z), WarpReduce.Sum(sums.W));
         if (lane > 0) return;
@@ -61,7 +61,7 @@ readonly struct SkinnyColumns(GemmProblem p) : IGpuKernel
             {
                 int a = steps.A + k * p.A.Along;
                 ArrayView<float> x = p.A.Values;
-                sums = Float4.Fma(p.B.Values[steps.B + columnB + k * p.B.Along], new(x[a + row0], x[a + row1], x[a + row2], x[a + row3]), sums);
+                sums = Float4.ScaleAdd(p.B.Values[steps.B + columnB + k * p.B.Along], new(x[a + row0], x[a + row1], x[a + row2], x[a + row3]), sums);
             }
 
         int at = warp * Rows * Columns + lane;
