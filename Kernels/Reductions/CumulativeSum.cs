@@ -68,7 +68,7 @@ public sealed unsafe class CumulativeSum : Operation<CumulativeSum>
     {
         readonly float sum = sum, lost = lost;
 
-        public float Value => lost == lost ? sum + lost : sum;
+        public float Value => float.IsNaN(lost) ? sum : sum + lost;
 
         public static GpuSum Neutral => new(0, 0);
 

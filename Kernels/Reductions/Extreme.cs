@@ -115,7 +115,7 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
         {
             if (a.Key > b.Key) return a;
             if (a.Key < b.Key) return b;
-            int nanA = a.Key == a.Key ? 0 : 1, nanB = b.Key == b.Key ? 0 : 1;
+            int nanA = float.IsNaN(a.Key) ? 1 : 0, nanB = float.IsNaN(b.Key) ? 1 : 0;
             return nanA > nanB || (nanA == nanB && a.Index < b.Index) ? a : b;
         }
     }
