@@ -3,7 +3,7 @@ namespace NeuralMemory;
 /// <summary>Checks of index tensors, made before anything is written.</summary>
 static unsafe class Indices
 {
-    /// <summary>On a GPU their values are not looked at, which would copy them to the host: kernels read and write nothing where one is out of range.</summary>
+    /// <summary>On a GPU their values are not looked at, which would copy them to the host: kernels read and write nothing where one is out of range, and give NaN, which <c>Tape.DetectNonFinite</c> finds.</summary>
     /// <exception cref="ShapeException">They are not integers, or one of them is not within 0 to <paramref name="end"/> - 1.</exception>
     /// <param name="operation">The operation's name.</param>
     /// <param name="indices">Any shape and strides.</param>

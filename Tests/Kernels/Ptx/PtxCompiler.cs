@@ -55,20 +55,32 @@ static class PtxCompiler
 
     const int FewCombinations = 64;
 
-    static readonly Type[] structs = [.. new[] { typeof(Tensor), typeof(GpuBackend), typeof(Models.Ntm) }.SelectMany(type => type.Assembly.GetTypes()).Where(type => type.IsValueType)];
+    static readonly Type[] structs = [.. new[] { typeof(Tensor), typeof(GpuBackend), typeof(NeuralMemory.Models.Ntm) }.SelectMany(type => type.Assembly.GetTypes()).Where(type => type.IsValueType)];
 
     static IEnumerable<Type> Structs(params Type[] interfaces) => structs.Where(type => interfaces.All(i => i.IsAssignableFrom(type))).SelectMany(Close);
 
     static IEnumerable<Type> Close(Type definition)
     {
         if (!definition.ContainsGenericParameters) return [definition];
-        Type[][] choices = [.. definition.GetGenericArguments().Select(Arguments)];
+        Type[] parameters = definition.GetGenericArguments();
+        Type[][] choices = [.. parameters.Where(parameter => Side(parameter) is null).Select(Arguments)];
         int all = choices.Aggregate(1, (product, choice) => product * choice.Length), most = choices.Max(choice => choice.Length);
         IEnumerable<Type[]> combinations = all <= FewCombinations
             ? choices.Aggregate<Type[], IEnumerable<Type[]>>([[]], (lists, choice) => lists.SelectMany(list => choice.Select(type => (Type[])[.. list, type])))
             : Enumerable.Range(0, most).Select(i => (Type[])[.. choices.Select(choice => choice[i % choice.Length])]);
+        foreach (Type side in parameters.Select(Side).OfType<Type>()) combinations = combinations.SelectMany(list => Sides(side, list).Select(type => (Type[])[.. list, type]));
         return combinations.Select(arguments => TryClose(definition, arguments)).OfType<Type>();
     }
+
+    /// <summary>The interface that a parameter has to implement, where it is nested in the class that the kernel is nested in, and generic as that is: <c>Binary&lt;F&gt;.ISide</c>.</summary>
+    static Type? Side(Type parameter) =>
+        parameter.GetGenericParameterConstraints().FirstOrDefault(constraint => constraint is { IsInterface: true, ContainsGenericParameters: true, IsNested: true }
+            && constraint.DeclaringType == parameter.DeclaringType!.DeclaringType);
+
+    /// <summary>What implements it, for the arguments that the class is given.</summary>
+    static IEnumerable<Type> Sides(Type side, Type[] arguments) =>
+        structs.Where(type => type.DeclaringType == side.DeclaringType && type.GetGenericArguments().Length == arguments.Length && type.GetInterfaces().Any(i => i.Name == side.Name))
+            .Select(type => type.MakeGenericType(arguments));
 
     static Type[] Arguments(Type parameter)
     {
