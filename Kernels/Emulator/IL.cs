@@ -60,13 +60,14 @@ static class IL
                     case OperandType.InlineMethod: return module.ResolveMethod(Int32(), typeArguments, methodArguments);
                     case OperandType.InlineField: return module.ResolveField(Int32(), typeArguments, methodArguments);
                     case OperandType.InlineType: return module.ResolveType(Int32(), typeArguments, methodArguments);
+                    case OperandType.InlineTok: return module.ResolveMember(Int32(), typeArguments, methodArguments);
                     case OperandType.InlineSwitch:
                         var targets = new int[Int32()];
                         var end = at + 4 * targets.Length;
                         for (var i = 0; i < targets.Length; i++)
                             targets[i] = end + Int32();
                         return targets;
-                    default: throw new NotSupportedException($"{method.DeclaringType}.{method.Name}, IL_{offset:x4}: {code.Name} is not supported in a kernel.");
+                    default: return Int32();
                 }
             }
 

@@ -105,7 +105,7 @@ static unsafe class Machine
         var program = Program!;
         GroupMemory.Poison(program, Threads);
         if (SharedShadow.IsOn)
-            SharedShadow.StartGroup();
+            SharedShadow.StartGroup(program);
         Array.Clear(sites, 0, Threads);
         // Without shuffles, the group is as one warp.
         var width = program.HasWarpSites ? 32 : Threads;
@@ -170,7 +170,7 @@ static unsafe class Machine
             (a, b) = (b, a);
         SetThread(a);
         var (here, there) = (program.Sites[sites[a]], sites[b] == Program.Ended ? "has ended" : $"waits at {program.Sites[sites[b]].Where}");
-        Fault.Report($"{(here.OfWarp ? "a shuffle in divergent code" : "a barrier that not all threads of the group reach")}: it waits at {here.Where}, but thread {b} {there}.");
+        throw Fault.Report($"{(here.OfWarp ? "a shuffle in divergent code" : "a barrier that not all threads of the group reach")}: it waits at {here.Where}, but thread {b} {there}.");
     }
 }
 
@@ -240,7 +240,7 @@ static unsafe class Exchange
             if ((uint)sources[thread] >= (uint)all)
             {
                 Machine.SetThread(thread);
-                Fault.Report($"a shuffle reads the value of lane {sources[thread] % 32} of its warp, but the group ends at thread {all - 1}.");
+                throw Fault.Report($"a shuffle reads the value of lane {sources[thread] % 32} of its warp, but the group ends at thread {all - 1}.");
             }
             taken[thread] = offered[sources[thread]];
         }
@@ -263,7 +263,7 @@ static unsafe class Exchange
     static void Offer<T>(T value, int source) where T : unmanaged
     {
         if (sizeof(T) > sizeof(Slot))
-            Fault.Report($"a {Names.Of(typeof(T))} of {sizeof(T)} bytes is passed to another thread; the limit is {sizeof(Slot)}.");
+            throw Fault.Report($"a {Names.Of(typeof(T))} of {sizeof(T)} bytes is passed to another thread; the limit is {sizeof(Slot)}.");
         Unsafe.As<Slot, T>(ref offered[Lane.Thread]) = value;
         sources[Lane.Thread] = source;
     }
@@ -274,7 +274,7 @@ static unsafe class Exchange
     static int Distance(int delta)
     {
         if (delta < 0)
-            Fault.Report($"a shuffle by {delta} lanes; the distance cannot be negative.");
+            throw Fault.Report($"a shuffle by {delta} lanes; the distance cannot be negative.");
         return delta;
     }
 }

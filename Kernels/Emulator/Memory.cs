@@ -94,7 +94,7 @@ static unsafe class GroupMemory
     public static void Launch(Program program, int threads, int dynamicBytes)
     {
         if (dynamicBytes > DynamicLimit - program.SharedBytes)
-            Fault.Report($"{program.SharedBytes} bytes of shared memory and {dynamicBytes} of dynamic shared memory; the limit is {DynamicLimit}.");
+            throw Fault.Report($"{program.SharedBytes} bytes of shared memory and {dynamicBytes} of dynamic shared memory; the limit is {DynamicLimit}.");
         DynamicBytes = dynamicBytes;
         foreach (var allocation in program.Local)
             allocation.Reserve(threads);
@@ -118,7 +118,7 @@ static unsafe class GroupMemory
         {
             var offset = (program.SharedBytes + 15) / 16 * 16;
             if (extent < 0 || offset + extent * (long)sizeof(T) > StaticLimit)
-                Fault.Report($"{allocation.Where}: {extent} elements of {Names.Of(typeof(T))} after {offset} bytes are more than {StaticLimit} bytes of shared memory.");
+                throw Fault.Report($"{allocation.Where}: {extent} elements of {Names.Of(typeof(T))} after {offset} bytes are more than {StaticLimit} bytes of shared memory.");
             allocation.Bytes = extent * (long)sizeof(T);
             allocation.Address = (nint)shared + offset;
             program.SharedBytes = offset + (int)allocation.Bytes;
@@ -147,12 +147,12 @@ static unsafe class GroupMemory
     static void CheckConstant(Allocation allocation, long bytes)
     {
         if (allocation.Bytes != bytes)
-            Fault.Report($"{allocation.Where}: {bytes} bytes, but {allocation.Bytes} before; the extent must be a constant.");
+            throw Fault.Report($"{allocation.Where}: {bytes} bytes, but {allocation.Bytes} before; the extent must be a constant.");
     }
 }
 
 /// <summary>
-/// For each byte of shared memory who wrote and who read it last, and when: finds what is read before it is written, and what one thread writes
+/// For each byte of shared memory: who wrote and who read it last, and when: finds what is read before it is written, and what one thread writes
 /// and another reads or writes with no barrier between.
 /// </summary>
 static unsafe class SharedShadow
@@ -166,11 +166,15 @@ static unsafe class SharedShadow
     static long now, groupStart, lastBarrier;
     static readonly long[] lastWarpBarrier = new long[32];
 
+    // 4 if all accesses are of whole words, of which then one byte stands for all; otherwise 1.
+    static int granule;
+
     /// <summary>On for the launches that are checked.</summary>
     public static bool IsOn;
 
-    public static void StartGroup()
+    public static void StartGroup(Program program)
     {
+        granule = program.HasSmallAccesses ? 1 : 4;
         if (writes == null)
         {
             writes = (long*)NativeMemory.AllocZeroed(GroupMemory.Bytes, sizeof(long));
@@ -207,14 +211,14 @@ static unsafe class SharedShadow
         if ((nuint)offset >= GroupMemory.Bytes)
             return;
         var thread = Lane.Thread;
-        for (var i = offset; i < offset + bytes; i++)
+        for (var i = offset; i < offset + bytes; i += granule)
         {
             if (read && writes[i] >> ThreadBits < groupStart)
-                Fault.Report($"shared memory is read before it is written: {Place(offset, bytes)}.");
+                throw Fault.Report($"shared memory is read before it is written: {Place(offset, bytes)}.");
             if (read && !atomic && Unordered(writes[i]))
-                Fault.Report($"shared memory is read and was written by {Who(writes[i])} with no barrier between: {Place(offset, bytes)}.");
+                throw Fault.Report($"shared memory is read and was written by {Who(writes[i])} with no barrier between: {Place(offset, bytes)}.");
             if (write && !atomic && Unordered(reads[i]))
-                Fault.Report($"shared memory is written and was read by {Who(reads[i])} with no barrier between: {Place(offset, bytes)}.");
+                throw Fault.Report($"shared memory is written and was read by {Who(reads[i])} with no barrier between: {Place(offset, bytes)}.");
             if (write)
                 writes[i] = now << ThreadBits | (uint)thread;
             if (read && !atomic)

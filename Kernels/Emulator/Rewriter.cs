@@ -61,6 +61,9 @@ sealed class Program(Step step, int frameBytes, Site[] sites, Allocation[] share
 
     public bool HasWarpSites { get; } = sites.Any(s => s.OfWarp);
 
+    /// <summary>Does it access, by address, anything that is not made of 4-byte words? Known of instrumented programs.</summary>
+    public bool HasSmallAccesses { get; init; }
+
     /// <summary>Shared memory allocated so far, in bytes.</summary>
     public int SharedBytes;
 }
@@ -145,6 +148,7 @@ sealed class Rewriter
     readonly Dictionary<(int, Type), Variable> spills = [];
     readonly HashSet<Variable> kept = [];
     int frameBytes;
+    bool hasSmallAccesses;
 
     Rewriter(bool instrument) => this.instrument = instrument;
 
@@ -182,7 +186,7 @@ sealed class Rewriter
             InitLocals = false,
         };
         Emit(method.GetILGenerator(64 * 1024));
-        return new(method.CreateDelegate<Step>(), (frameBytes + 63) / 64 * 64, [.. sites], [.. shared], [.. local]);
+        return new(method.CreateDelegate<Step>(), (frameBytes + 63) / 64 * 64, [.. sites], [.. shared], [.. local]) { HasSmallAccesses = hasSmallAccesses };
     }
 
     // ---- One flat list of instructions ----
@@ -253,7 +257,7 @@ sealed class Rewriter
                 case var name when code.OperandType is OperandType.InlineBrTarget or OperandType.ShortInlineBrTarget:
                     Branch(LongForm(name!), [targets[(int)operand!]]);
                     break;
-                case "leave" or "leave.s" or "calli" or "jmp" or "localloc" or "ldtoken" or "ldftn" or "ldvirtftn" or "cpblk" or "initblk":
+                case "leave" or "leave.s" or "calli" or "jmp" or "localloc" or "ldftn" or "ldvirtftn" or "cpblk" or "initblk":
                     throw new NotSupportedException($"{where}: {code.Name} is not supported in a kernel.");
                 default: Add(Kind.Plain, code, operand, where); break;
             }
@@ -285,10 +289,10 @@ sealed class Rewriter
     void Call(OpCode code, MethodBase method, Type? constrained, string where)
     {
         var target = constrained == null ? method : IL.Devirtualize(constrained, method);
-        if (target == null)
+        if (target == null || target.DeclaringType!.IsInterface && !WaitsOrAllocates(target))
         {
             Add(Kind.Plain, OpCodes.Constrained, constrained, where);
-            Add(Kind.Plain, OpCodes.Callvirt, method, where);
+            Add(Kind.Plain, code, method, where);
         }
         else if (Intrinsic(target) is { } intrinsic)
         {
@@ -300,7 +304,7 @@ sealed class Rewriter
         }
         else
         {
-            Add(Kind.Plain, code == OpCodes.Newobj ? code : OpCodes.Call, target, where);
+            Add(Kind.Plain, constrained == null ? code : OpCodes.Call, target, where);
         }
     }
 
@@ -809,7 +813,9 @@ sealed class Rewriter
             if (op.Operand is FieldInfo field)
                 il.Emit(OpCodes.Ldflda, field);
             il.Emit(OpCodes.Conv_U);
-            il.Emit(OpCodes.Sizeof, op.Operand switch { Type t => t, FieldInfo f => f.FieldType, _ => Indirect(name) });
+            var type = op.Operand switch { Type t => t, FieldInfo f => f.FieldType, _ => Indirect(name) };
+            hasSmallAccesses |= RuntimeHelpers.SizeOf(type.TypeHandle) % 4 != 0;
+            il.Emit(OpCodes.Sizeof, type);
             il.Emit(OpCodes.Call, typeof(SharedShadow).GetMethod(reads ? nameof(SharedShadow.Read) : nameof(SharedShadow.Write))!);
             if (value != null)
                 il.Emit(OpCodes.Ldloc, Local(value));

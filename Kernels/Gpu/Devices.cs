@@ -75,7 +75,11 @@ public static class Devices
     {
         try
         {
-            return new(name, context, device.CreateAccelerator(context));
+            Accelerator accelerator = device.CreateAccelerator(context);
+#if ILGPU
+            if (accelerator is CudaAccelerator cuda) Gpu.AddressSpaces.Infer(cuda.Backend);
+#endif
+            return new(name, context, accelerator);
         }
         catch (Exception e) when (e is not DeviceException)
         {

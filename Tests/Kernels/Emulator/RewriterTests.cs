@@ -150,6 +150,42 @@ public sealed class RewriterTests
         Assert.That(gpu.Read(y), Is.EqualTo(x.Select((v, i) => v + 8 * x.Chunk(n).ElementAt(i / n).Max())).Within(1e-4));
     }
 
+    interface INumber<T> where T : struct, INumber<T>
+    {
+        static abstract T From(float value);
+        static abstract T operator +(T a, T b);
+        static virtual T Twice(T a) => a + a;
+        float Value { get; }
+
+        static virtual T SumOfNeighbours(T a) => a + T.From(Warp.ShuffleXor(a.Value, 1));
+    }
+
+    readonly struct Real(float value) : INumber<Real>
+    {
+        public float Value => value;
+        public static Real From(float value) => new(value);
+        public static Real operator +(Real a, Real b) => new(a.Value + b.Value);
+    }
+
+    readonly struct Formula<T>(ArrayView<float> x, ArrayView<float> y) : IKernel where T : struct, INumber<T>
+    {
+        public void Run()
+        {
+            var a = T.From(x[Group.IdxX]);
+            Group.Barrier();
+            y[Group.IdxX] = T.Twice(T.SumOfNeighbours(a)).Value;
+        }
+    }
+
+    [Test]
+    public void Formulas_with_default_members()
+    {
+        var x = EmulatorTesting.Numbers(64);
+        var y = gpu.Buffer(new float[64]);
+        gpu.Launch(1, 64, new Formula<Real>(gpu.Buffer(x), y));
+        Assert.That(gpu.Read(y), Is.EqualTo(x.Select((v, i) => 2 * (v + x[i ^ 1]))));
+    }
+
     struct Accumulator
     {
         public float A, B;
