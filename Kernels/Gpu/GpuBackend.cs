@@ -81,15 +81,19 @@ public sealed unsafe class GpuBackend : Backend, IDisposable
     // ---- Kernels ----
 
     /// <summary>Runs a kernel by <paramref name="groups"/> groups of <paramref name="threads"/> threads, after everything launched before it.</summary>
+    /// <param name="groups">How many; of none, nothing happens.</param>
+    /// <param name="threads">Threads of a group.</param>
+    /// <param name="kernel">What each thread does.</param>
+    /// <param name="sharedFloats">Floats of dynamic shared memory that a group has.</param>
     /// <exception cref="DeviceException">It cannot be compiled, or launched in this shape.</exception>
-    internal void Launch<K>(int groups, int threads, K kernel) where K : struct, IGpuKernel
+    internal void Launch<K>(int groups, int threads, K kernel, int sharedFloats = 0) where K : struct, IGpuKernel
     {
         ObjectDisposedException.ThrowIf(disposed, this);
         if (groups == 0) return;
         Launches++;
         try
         {
-            Compiled<K>()(stream, new KernelConfig(groups, threads), kernel);
+            Compiled<K>()(stream, new KernelConfig(groups, threads, SharedMemoryConfig.RequestDynamic<float>(sharedFloats)), kernel);
         }
         catch (Exception e)
         {

@@ -117,7 +117,7 @@ static unsafe partial class RowNormalization
         if (GpuBackend.Current is { } gpu) LaunchBackward<C>(gpu, x, weight, statistics, dy, dx, dw);
         else if (dx is not null || dw is not null)
         {
-            int perBlock = Math.Clamp(rows / 64, Math.Min(rows, Cpu.Rows(n, 8)), 256), blocks = (rows + perBlock - 1) / perBlock;
+            int perBlock = Math.Max(Math.Min(rows, Cpu.Rows(n, 8)), Math.Min(rows / 64, 256)), blocks = (rows + perBlock - 1) / perBlock;
             Tensor? parts = dw is null ? null : Tensor.Zeros([blocks, n], x.DType);
             Cpu.For(x.DType, blocks, 1, new BackwardKernel<C>(x, weight, statistics, dy, dx, parts, perBlock, rows));
             if (dw is { } target && parts is { } sums) Summation.AddInto(sums, target);
