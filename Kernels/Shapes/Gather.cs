@@ -131,9 +131,10 @@ public sealed unsafe class Gather : Operation<Gather>
     internal static void Add(GpuBackend gpu, Tensor dy, int dimension, Tensor indices, Tensor dx)
     {
         int d = indices.Rank == dy.Rank ? dimension : 0;
-        Tensor links = Tensor.Empty(indices.Shape.Insert(0, 2), DType.Int32), previous = links.Select(0, 0), next = links.Select(0, 1);
+        Tensor previous = Tensor.Empty(indices.Shape, DType.Int32), next = Tensor.Empty(indices.Shape, DType.Int32);
         GpuLoop fibres = new(new StridedLoop(indices.Shape, indices.Strides.With(d, 0)));
-        gpu.LaunchEach(links.Count, new GpuLink(gpu.View<int>(indices), gpu.View<int>(links), fibres, Inner(indices.Shape, d), indices.Shape[d], indices.Strides[d]));
+        gpu.LaunchEach(2 * indices.Count, new GpuLink(
+            gpu.View<int>(indices), gpu.View<int>(previous), gpu.View<int>(next), fibres, Inner(indices.Shape, d), indices.Shape[d], indices.Strides[d]));
 
         StridedLoop strides = new(dy.Shape, Along(indices, dimension, dy), Along(previous, dimension, dy), dx.Strides.With(dimension, 0), dy.Strides.With(dimension, 0));
         int alongX = dx.Strides[dimension], alongY = dy.Strides[dimension];
@@ -151,8 +152,8 @@ public sealed unsafe class Gather : Operation<Gather>
         return inner;
     }
 
-    /// <summary>For every index where in its fibre the one before it that equals it is, and, in the other half of the links, the one after it; -1 where there is none.</summary>
-    readonly struct GpuLink(ArrayView<int> indices, ArrayView<int> links, GpuLoop fibres, int inner, int n, int along) : IGpuKernel
+    /// <summary>For every index where in its fibre the one before it that equals it is, and, by another thread, the one after it; -1 where there is none.</summary>
+    readonly struct GpuLink(ArrayView<int> indices, ArrayView<int> previous, ArrayView<int> next, GpuLoop fibres, int inner, int n, int along) : IGpuKernel
     {
         public void Run()
         {
@@ -161,7 +162,8 @@ public sealed unsafe class Gather : Operation<Gather>
             fibres.Locate(element, out int first, out _, out _, out _);
             int j = element / inner % n, index = indices[first + j * along], other = j + step;
             while (other >= 0 && other < n && indices[first + other * along] != index) other += step;
-            links[i] = other < n ? other : -1;
+            if (step < 0) previous[element] = other;
+            else next[element] = other < n ? other : -1;
         }
     }
 
