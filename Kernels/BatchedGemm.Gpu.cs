@@ -15,7 +15,7 @@ unsafe partial struct BatchedGemm
         long count = (long)m * n * products.Count;
         if (count == 0) return;
 
-        MatMulRung rung = gpu.MatMulRung ?? Choose((long)k * summands.Count, products.Count);
+        MatMulRung rung = gpu.MatMulRung ?? Choose(gpu.MatMulPrecision, (long)k * summands.Count, products.Count);
         bool skinny = rung is MatMulRung.SkinnyDots or MatMulRung.SkinnyColumns;
         bool transpose = skinny ? n < m : this.c.Row == 1 && this.c.Column != 1;            // c^T = b^T a^T: few rows, and whole ones
         if (transpose)
@@ -67,12 +67,13 @@ unsafe partial struct BatchedGemm
     }
 
     /// <summary>The kernel that is fit for the shape, where a sum has <paramref name="terms"/> terms.</summary>
-    readonly MatMulRung Choose(long terms, int products)
+    readonly MatMulRung Choose(MatMulPrecision precision, long terms, int products)
     {
         int few = Math.Min(m, n);
         if (terms <= 4) return MatMulRung.Naive;                                            // writing c is all the work
         if (few <= 2 * SkinnyGemm.Rows) return (n < m ? a.Column : b.Row) == 1 && k >= 32 ? MatMulRung.SkinnyDots : MatMulRung.SkinnyColumns;
         if (few <= SharedGemm.Size) return MatMulRung.Shared;
+        if (precision != MatMulPrecision.Float32) return MatMulRung.TensorCores;
         long large = (m + 127L) / 128 * ((n + 127) / 128) * products;
         return few > 64 && large * Math.Max(1, terms / 512) >= BusyGroups ? MatMulRung.Blocked128 : MatMulRung.Blocked64;
     }
@@ -83,6 +84,7 @@ unsafe partial struct BatchedGemm
         MatMulRung.Shared => (SharedGemm.Size, SharedGemm.Size, SharedGemm.Size),
         MatMulRung.Blocked64 => (Block4x4.Vectors, Block4x4.Vectors, Block4x4.Depth),
         MatMulRung.Blocked128 => (Block8x8.Vectors, Block8x8.Vectors, Block8x8.Depth),
+        MatMulRung.TensorCores => (TensorCoreSize.Tile, TensorCoreSize.Tile, TensorCoreSize.Depth),
         MatMulRung.SkinnyDots => (SkinnyGemm.Rows, SkinnyDots.Columns, SkinnyDots.Depth),
         _ => (SkinnyGemm.Rows, SkinnyColumns.Columns, SkinnyColumns.Depth),
     };
@@ -101,7 +103,9 @@ unsafe partial struct BatchedGemm
         {
             bool alignedA = Aligned(a, products.Strides(0)) && Aligned(a, summands.Strides(0)), alignedB = Aligned(b, products.Strides(1)) && Aligned(b, summands.Strides(1));
             Copy copyA = alignedA ? Way(m, this.a.Row, this.a.Column) : Copy.OneByOne, copyB = alignedB ? Way(n, this.b.Column, this.b.Row) : Copy.OneByOne;
-            if (rung == MatMulRung.Blocked64) Launch<Block4x4>(gpu, groups, p, copyA, copyB);
+            if (rung == MatMulRung.TensorCores && gpu.MatMulPrecision == MatMulPrecision.BFloat16) LaunchTensorCores<RoundBFloat16>(gpu, groups, p, copyA, copyB);
+            else if (rung == MatMulRung.TensorCores) LaunchTensorCores<RoundTensorFloat32>(gpu, groups, p, copyA, copyB);
+            else if (rung == MatMulRung.Blocked64) Launch<Block4x4>(gpu, groups, p, copyA, copyB);
             else Launch<Block8x8>(gpu, groups, p, copyA, copyB);
         }
     }
@@ -118,6 +122,20 @@ unsafe partial struct BatchedGemm
         if (b == Copy.FourAlong) gpu.Launch(groups, GpuBackend.GroupSize, new BlockedGemm<T, CA, FourAlong>(p));
         else if (b == Copy.FourAcross) gpu.Launch(groups, GpuBackend.GroupSize, new BlockedGemm<T, CA, FourAcross>(p));
         else gpu.Launch(groups, GpuBackend.GroupSize, new BlockedGemm<T, CA, OneByOne>(p));
+    }
+
+    static void LaunchTensorCores<P>(GpuBackend gpu, int groups, in GemmProblem p, Copy a, Copy b) where P : struct, ITensorPrecision
+    {
+        if (a == Copy.FourAlong) LaunchTensorCores<P, TensorAlong>(gpu, groups, p, b);
+        else if (a == Copy.FourAcross) LaunchTensorCores<P, TensorAcross>(gpu, groups, p, b);
+        else LaunchTensorCores<P, TensorOneByOne>(gpu, groups, p, b);
+    }
+
+    static void LaunchTensorCores<P, PA>(GpuBackend gpu, int groups, in GemmProblem p, Copy b) where P : struct, ITensorPrecision where PA : struct, ITensorPanel
+    {
+        if (b == Copy.FourAlong) gpu.Launch(groups, GpuBackend.GroupSize, new TensorCoreGemm<P, PA, TensorAlong>(p));
+        else if (b == Copy.FourAcross) gpu.Launch(groups, GpuBackend.GroupSize, new TensorCoreGemm<P, PA, TensorAcross>(p));
+        else gpu.Launch(groups, GpuBackend.GroupSize, new TensorCoreGemm<P, PA, TensorOneByOne>(p));
     }
 
     enum Copy

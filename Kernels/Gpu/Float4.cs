@@ -8,6 +8,12 @@ readonly struct Float4(float x, float y, float z, float w)
 {
     public readonly float X = x, Y = y, Z = z, W = w;
 
+    /// <summary>x + y + z + w.</summary>
+    public float Sum { [MethodImpl(MethodImplOptions.AggressiveInlining)] get => X + Y + (Z + W); }
+
+    /// <summary>The largest of the four; NaN where one is.</summary>
+    public float Max { [MethodImpl(MethodImplOptions.AggressiveInlining)] get => GpuFloat.Max(GpuFloat.Max(X, Y), GpuFloat.Max(Z, W)); }
+
     /// <summary>Elements <paramref name="offset"/> to offset + 3; where the <paramref name="step"/> from one to the next is 0, the first four times. The offset is then any, else a multiple of 4.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Float4 Load(ArrayView<float> view, int offset, int step = 1)

@@ -46,7 +46,19 @@ public sealed unsafe class GpuBackend : Backend, IDisposable
     internal Accelerator Accelerator => accelerator;
 
     /// <summary>How exactly it multiplies matrices; <see cref="MatMulPrecision.Float32"/> unless set.</summary>
-    public MatMulPrecision MatMulPrecision { get; set; }
+    /// <exception cref="DeviceException">The device has no tensor cores that can do it: compute capability 8.0 is needed.</exception>
+    public MatMulPrecision MatMulPrecision
+    {
+        get;
+        set
+        {
+#if ILGPU
+            if (value != MatMulPrecision.Float32 && accelerator is not ILGPU.Runtime.Cuda.CudaAccelerator { Architecture.Major: >= 8 })
+                throw new DeviceException($"{Name} ({accelerator.Name}) cannot multiply matrices in {value}: tensor cores of compute capability 8.0 or more are needed.");
+#endif
+            field = value;
+        }
+    }
 
     /// <summary>The kernel that all products of matrices run on; null, as it should be outside of tests, leaves the choice to the shapes.</summary>
     internal MatMulRung? MatMulRung { get; set; }

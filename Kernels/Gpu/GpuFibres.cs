@@ -154,6 +154,18 @@ readonly struct GpuFibre
     /// <summary>Where element <paramref name="j"/> lies in the fourth tensor.</summary>
     [MethodImpl(AggressiveInlining)] public int At3(int j) => first3 + j * along3;
 
+    /// <summary>
+    /// Elements <paramref name="j"/>, <c>j + T.Size</c>, <c>j + 2 T.Size</c> and <c>j + 3 T.Size</c> of the first tensor, <paramref name="fill"/> where there are none; j must be there. All four
+    /// are on their way before the first is needed, as a device needs it to be busy: the compiler does not unroll loops.
+    /// </summary>
+    [MethodImpl(AggressiveInlining)]
+    public Float4 Four0<T>(ArrayView<float> x, int j, float fill) where T : struct, ITeam
+    {
+        int j1 = j + T.Size, j2 = j1 + T.Size, j3 = j2 + T.Size, last = Length - 1;
+        float v0 = x[At0(j)], v1 = x[At0(Math.Min(j1, last))], v2 = x[At0(Math.Min(j2, last))], v3 = x[At0(Math.Min(j3, last))];
+        return new(v0, j1 > last ? fill : v1, j2 > last ? fill : v2, j3 > last ? fill : v3);
+    }
+
     /// <summary>Whether the thread is the one that writes what there is one of for the fibre.</summary>
     [MethodImpl(AggressiveInlining)] public bool LedBy<T>() where T : struct, ITeam => Number >= 0 && T.Member == 0;
 }

@@ -24,15 +24,15 @@ static partial class RowNormalization
             if (C.Centers)
             {
                 float sum = 0;
-                for (int j = T.Member; j < row.Length; j += T.Size) sum += x[row.At0(j)];
+                for (int j = T.Member; j < row.Length; j += 4 * T.Size) sum += row.Four0<T>(x, j, 0).Sum;
                 mean = T.Reduce<FloatSum, float>(sum) / count;
             }
             float deviations = 0, squares = 0;
-            for (int j = T.Member; j < row.Length; j += T.Size)
+            for (int j = T.Member; j < row.Length; j += 4 * T.Size)
             {
-                float d = x[row.At0(j)] - mean;
-                deviations += d;
-                squares = GpuMath.Fma(d, d, squares);
+                Float4 v = row.Four0<T>(x, j, mean), d = new(v.X - mean, v.Y - mean, v.Z - mean, v.W - mean);
+                deviations += d.Sum;
+                squares += Float4.Fma(d, d, default).Sum;
             }
             TwoSums sums = T.Reduce<TwoSums, TwoSums>(new(deviations, squares));
             if (C.Centers) lack = sums.First / count;

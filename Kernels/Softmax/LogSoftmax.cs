@@ -84,7 +84,7 @@ public sealed unsafe class LogSoftmax : Operation<LogSoftmax>
         public void Run<T>(GpuFibre f) where T : struct, ITeam
         {
             float sum = 0;
-            for (int j = T.Member; j < f.Length; j += T.Size) sum += dy[f.At0(j)];
+            for (int j = T.Member; j < f.Length; j += 4 * T.Size) sum += f.Four0<T>(dy, j, 0).Sum;
             sum = T.Reduce<FloatSum, float>(sum);
             for (int j = T.Member; j < f.Length; j += T.Size) dx[f.At1(j)] += dy[f.At0(j)] - GpuFloat.Exp(y[f.At0(j)]) * sum;
         }

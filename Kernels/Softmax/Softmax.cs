@@ -113,8 +113,9 @@ public sealed unsafe class Softmax : Operation<Softmax>
     {
         public void Run<T>(GpuFibre f) where T : struct, ITeam
         {
-            float dot = 0;
-            for (int j = T.Member; j < f.Length; j += T.Size) dot = GpuMath.Fma(dy[f.At0(j)], y[f.At0(j)], dot);
+            Float4 dots = default;
+            for (int j = T.Member; j < f.Length; j += 4 * T.Size) dots = Float4.Fma(f.Four0<T>(dy, j, 0), f.Four0<T>(y, j, 0), dots);
+            float dot = dots.Sum;
             dot = T.Reduce<FloatSum, float>(dot);
             for (int j = T.Member; j < f.Length; j += T.Size) dx[f.At1(j)] = GpuMath.Fma(y[f.At0(j)], dy[f.At0(j)] - dot, dx[f.At1(j)]);
         }
@@ -143,14 +144,18 @@ public sealed unsafe class Softmax : Operation<Softmax>
             return a.Max < b.Max ? new(b.Max, GpuMath.Fma(a.Sum, e, b.Sum)) : new(a.Max, GpuMath.Fma(b.Sum, e, a.Sum));
         }
 
-        /// <summary>Those of one number: e^(x - x), which is NaN where x is NaN or infinity, and no power where it is -infinity.</summary>
-        static PowerSum Of(float x) => x == float.NegativeInfinity ? Neutral : new(x, 1 + (x - x));
+        /// <summary>Those of four numbers.</summary>
+        static PowerSum Of(Float4 x)
+        {
+            float m = x.Max, shift = new PowerSum(m, 0).Shift;
+            return new(m, GpuFloat.Exp(x.X - shift) + GpuFloat.Exp(x.Y - shift) + (GpuFloat.Exp(x.Z - shift) + GpuFloat.Exp(x.W - shift)));
+        }
 
         /// <summary>Those of a fibre of <paramref name="x"/>, for every thread of the team.</summary>
         public static PowerSum Of<T>(ArrayView<float> x, GpuFibre f) where T : struct, ITeam
         {
             PowerSum powers = Neutral;
-            for (int j = T.Member; j < f.Length; j += T.Size) powers = Join(powers, Of(x[f.At0(j)]));
+            for (int j = T.Member; j < f.Length; j += 4 * T.Size) powers = Join(powers, Of(f.Four0<T>(x, j, float.NegativeInfinity)));
             return T.Reduce<PowerSum, PowerSum>(powers);
         }
     }

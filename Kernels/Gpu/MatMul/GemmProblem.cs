@@ -145,7 +145,10 @@ readonly struct GemmTile
 /// <summary>The way along K, <c>depth</c> at a time, through all summands of a tile's part of the sum.</summary>
 struct GemmSteps
 {
-    int k, summand, left;
+    int k, summand;
+
+    /// <summary>Steps that are left, with this one.</summary>
+    public int Left;
 
     /// <summary>Where this step starts in a and b, at the first row and column of the product.</summary>
     public int A, B;
@@ -159,25 +162,25 @@ struct GemmSteps
         int steps = (p.K + depth - 1) / depth;
         long all = (long)steps * p.Summands.Count;
         int first = (int)(all * tile.Part / p.Parts);
-        left = (int)(all * (tile.Part + 1) / p.Parts) - first;
-        summand = left > 0 ? first / steps : 0;
+        Left = (int)(all * (tile.Part + 1) / p.Parts) - first;
+        summand = Left > 0 ? first / steps : 0;
         k = (first - summand * steps) * depth;
-        if (left > 0) Go(p, tile);
+        if (Left > 0) Go(p, tile);
     }
 
     /// <summary>Whether there is a step: false once all are done.</summary>
-    public readonly bool Any => left > 0;
+    public readonly bool Any => Left > 0;
 
     /// <summary>Goes on to the next.</summary>
     [MethodImpl(AggressiveInlining)]
     public void Next(in GemmProblem p, in GemmTile tile, int depth)
     {
-        left--;
+        Left--;
         k += depth;
         A += depth * p.A.Along;
         B += depth * p.B.Along;
         Depths -= depth;
-        if (Depths > 0 || left <= 0) return;
+        if (Depths > 0 || Left <= 0) return;
         k = 0;
         summand++;
         Go(p, tile);

@@ -1,15 +1,17 @@
 namespace NeuralMemory;
 
-/// <summary>How exactly a GPU multiplies matrices. Sums are float32 in all cases, and so are inputs and results in memory.</summary>
+/// <summary>How exactly a GPU multiplies matrices. Inputs and results are float32 in memory, and so are all sums.</summary>
 public enum MatMulPrecision
 {
-    /// <summary>Products of float32, 24 bits each: relative error 2^-24 a product.</summary>
+    /// <summary>Operands are taken as they are: 24 significant bits.</summary>
     Float32,
 
-    /// <summary>Inputs are rounded to 11 bits (TensorFloat32) on the way into tensor cores: relative error about 2^-11 a product. Range as in float32.</summary>
+    /// <summary>
+    /// Where results are larger than 32 x 32, operands are rounded to 11 significant bits (TensorFloat32) on their way into tensor cores: a relative error of up to 2^-11 each. The range is that of float32.
+    /// </summary>
     TensorFloat32,
 
-    /// <summary>Inputs are rounded to 8 bits (bfloat16) on the way into tensor cores: relative error about 2^-8 a product. Range as in float32.</summary>
+    /// <summary>As <see cref="TensorFloat32"/>, but to 8 significant bits (bfloat16): a relative error of up to 2^-8 each, at twice the speed of the instruction.</summary>
     BFloat16,
 }
 
@@ -27,6 +29,9 @@ enum MatMulRung
 
     /// <inheritdoc cref="Gpu.Block8x8"/>
     Blocked128,
+
+    /// <summary>For precisions below Float32. <inheritdoc cref="Gpu.TensorCoreGemm{P, PA, PB}"/></summary>
+    TensorCores,
 
     /// <inheritdoc cref="Gpu.SkinnyDots"/>
     SkinnyDots,
