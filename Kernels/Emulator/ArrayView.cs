@@ -82,7 +82,7 @@ namespace ILGPU
             {
                 if ((ulong)index >= (ulong)Length)
                     Fault.Index(index, Length, typeof(T));
-                var element = address + index;
+                T* element = address + index;
                 if (Alignment > 1 && ((nuint)element & (nuint)(Alignment - 1)) != 0)
                     Fault.Misaligned((nint)element, Alignment, index, Length, typeof(T));
                 return ref *element;
@@ -176,7 +176,7 @@ namespace ILGPU.Runtime
 
         public static void MemSet<TView>(this TView view, AcceleratorStream stream, byte value) where TView : IContiguousArrayView
         {
-            var target = view.AsRawArrayView();
+            ArrayView<byte> target = view.AsRawArrayView();
             stream.Enter();
             NativeMemory.Fill(target.Address, (nuint)target.Length, value);
         }

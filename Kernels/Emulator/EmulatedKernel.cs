@@ -26,7 +26,7 @@ sealed unsafe class EmulatedKernel<T> where T : struct
 {
     readonly Action<T> action;
     readonly string name;
-    readonly ViewsOf<T> views;
+    static ViewsOf<T>? views;
     readonly bool isRewritten;
     Program? program, checkedProgram;
 
@@ -38,7 +38,7 @@ sealed unsafe class EmulatedKernel<T> where T : struct
         name = Names.Of(typeof(T));
         if (RuntimeHelpers.IsReferenceOrContainsReferences<T>())
             throw new NotSupportedException($"{name}: a kernel holds views and numbers, no references.");
-        views = new();
+        views ??= new();
         isRewritten = Rewriter.NeedsRewriting(action.Method);
     }
 
@@ -51,7 +51,7 @@ sealed unsafe class EmulatedKernel<T> where T : struct
         lock (Machine.Running)
         {
             Machine.KernelName = name;
-            var check = Emulator.Check;
+            bool check = Emulator.Check;
             if (isRewritten)
             {
                 program ??= Rewriter.Rewrite(action.Method, instrument: false);
@@ -59,7 +59,7 @@ sealed unsafe class EmulatedKernel<T> where T : struct
                     checkedProgram ??= Rewriter.Rewrite(action.Method, instrument: true);
             }
             CheckLimits(config);
-            views.Find((nint)Unsafe.AsPointer(ref kernel));
+            views!.Find((nint)Unsafe.AsPointer(ref kernel));
             if (!check)
             {
                 Run(config, kernel, round: 0, program);
@@ -76,7 +76,7 @@ sealed unsafe class EmulatedKernel<T> where T : struct
                 SharedShadow.IsOn = false;
             }
             DeviceViews.KeepResult();
-            for (var round = 1; round < Emulator.Rounds; round++)
+            for (int round = 1; round < Emulator.Rounds; round++)
             {
                 DeviceViews.Restore();
                 Run(config, kernel, round, program);
@@ -88,12 +88,12 @@ sealed unsafe class EmulatedKernel<T> where T : struct
     void Run(KernelConfig config, T kernel, int round, Program? program)
     {
         Machine.Prepare(program, config.GridDim, config.GroupDim, round, config.SharedMemoryConfig.ArraySize);
-        var groups = config.GridDim.Size;
+        int groups = config.GridDim.Size;
         try
         {
-            for (var i = 0; i < groups; i++)
+            for (int i = 0; i < groups; i++)
             {
-                var group = round == 0 ? i : round == 1 ? groups - 1 - i : (int)((i * 0x9E3779B1L + round) % groups);
+                int group = round == 0 ? i : round == 1 ? groups - 1 - i : (int)((i * 0x9E3779B1L + round) % groups);
                 Lane.GridIdx = new(group % config.GridDim.X, group / config.GridDim.X % config.GridDim.Y, group / config.GridDim.X / config.GridDim.Y);
                 if (program != null)
                     Machine.RunGroup((nint)Unsafe.AsPointer(ref kernel));
@@ -110,7 +110,7 @@ sealed unsafe class EmulatedKernel<T> where T : struct
     // Threads that never wait.
     void RunThreads(T kernel)
     {
-        foreach (var thread in Machine.Order)
+        foreach (int thread in Machine.Order)
         {
             Machine.SetThread(thread);
             action(kernel);
@@ -119,7 +119,7 @@ sealed unsafe class EmulatedKernel<T> where T : struct
 
     void CheckLimits(KernelConfig config)
     {
-        var (grid, group) = (config.GridDim, config.GroupDim);
+        (Index3D grid, Index3D group) = (config.GridDim, config.GroupDim);
         if (!config.IsValid || (long)grid.X * grid.Y * grid.Z > int.MaxValue || grid.Y > ushort.MaxValue || grid.Z > ushort.MaxValue
             || group.X > 1024 || group.Y > 1024 || group.Z > 64 || group.Size > 1024)
             throw new EmulatorException($"{name}: a launch of {grid} groups of {group} threads; at least 1 of each, at most 1024 threads in a group.");
@@ -135,8 +135,8 @@ sealed class ViewsOf<T> where T : struct
     [RequiresDynamicCode("The emulator emits IL.")]
     public ViewsOf()
     {
-        var method = new DynamicMethod("Find views", null, [typeof(nint)], typeof(DeviceViews).Module, skipVisibility: true);
-        var il = method.GetILGenerator();
+        DynamicMethod method = new("Find views", null, [typeof(nint)], typeof(DeviceViews).Module, skipVisibility: true);
+        ILGenerator il = method.GetILGenerator();
         Visit(typeof(T), []);
         il.Emit(OpCodes.Ret);
         find = method.CreateDelegate<Action<nint>>();
@@ -146,7 +146,7 @@ sealed class ViewsOf<T> where T : struct
             if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(ArrayView<>))
             {
                 il.Emit(OpCodes.Ldarg_0);
-                foreach (var field in path)
+                foreach (FieldInfo field in path)
                     il.Emit(OpCodes.Ldflda, field);
                 il.Emit(OpCodes.Ldobj, type);
                 il.Emit(OpCodes.Ldstr, string.Join(".", path.Select(f => f.Name.Trim('<', '>').Split('>')[0])));
@@ -154,7 +154,7 @@ sealed class ViewsOf<T> where T : struct
             }
             else if (type is { IsValueType: true, IsPrimitive: false, IsEnum: false })
             {
-                foreach (var field in type.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic))
+                foreach (FieldInfo field in type.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic))
                     Visit(field.FieldType, [.. path, field]);
             }
         }
@@ -194,7 +194,8 @@ static unsafe class DeviceViews
         if (view.Length == 0)
             return;
         if (!DeviceMemory.Contains((nint)view.Address, view.LengthInBytes))
-            throw new EmulatorException($"{Machine.KernelName}: the view {name} of {view.Length} elements of {Names.Of(typeof(T))} is no part of a buffer that is in use.");
+            throw new EmulatorException(
+                $"{Machine.KernelName}: the view {name} of {view.Length} elements of {Names.Of(typeof(T))} is no part of a buffer that is in use.");
         if (count == regions.Length)
             Array.Resize(ref regions, 2 * count);
         regions[count++] = new() { Name = name, Address = (nint)view.Address, Bytes = view.LengthInBytes, ElementSize = sizeof(T) };
@@ -203,8 +204,8 @@ static unsafe class DeviceViews
     /// <summary>Keeps what the views hold before the launch.</summary>
     public static void Keep()
     {
-        var bytes = 0L;
-        foreach (ref var region in regions.AsSpan(0, count))
+        long bytes = 0;
+        foreach (ref Region region in regions.AsSpan(0, count))
         {
             region.Offset = bytes;
             bytes += region.Bytes;
@@ -224,21 +225,21 @@ static unsafe class DeviceViews
 
     public static void Restore()
     {
-        foreach (ref var region in regions.AsSpan(0, count))
+        foreach (ref Region region in regions.AsSpan(0, count))
             Buffer.MemoryCopy(before + region.Offset, (void*)region.Address, region.Bytes, region.Bytes);
     }
 
     /// <summary>A difference, bit by bit, to the first order's result is a race.</summary>
     public static void CompareWithResult(int round)
     {
-        foreach (ref var region in regions.AsSpan(0, count))
+        foreach (ref Region region in regions.AsSpan(0, count))
         {
-            var now = new ReadOnlySpan<byte>((void*)region.Address, checked((int)region.Bytes));
-            var then = new ReadOnlySpan<byte>(result + region.Offset, now.Length);
-            var same = now.CommonPrefixLength(then);
+            ReadOnlySpan<byte> now = new((void*)region.Address, checked((int)region.Bytes));
+            ReadOnlySpan<byte> then = new(result + region.Offset, now.Length);
+            int same = now.CommonPrefixLength(then);
             if (same == now.Length)
                 continue;
-            var element = same / region.ElementSize;
+            int element = same / region.ElementSize;
             throw new EmulatorException(
                 $"{Machine.KernelName}: the result depends on the order of threads: {region.Name}[{element}] of {region.Bytes / region.ElementSize} is "
                 + $"{Convert.ToHexString(then.Slice(element * region.ElementSize, region.ElementSize))} (bytes) in order and "
@@ -248,7 +249,7 @@ static unsafe class DeviceViews
 
     static void CopyTo(byte* copies)
     {
-        foreach (ref var region in regions.AsSpan(0, count))
+        foreach (ref Region region in regions.AsSpan(0, count))
             Buffer.MemoryCopy((void*)region.Address, copies + region.Offset, region.Bytes, region.Bytes);
     }
 }

@@ -20,9 +20,9 @@ static class IL
 
     static IL()
     {
-        foreach (var field in typeof(OpCodes).GetFields())
+        foreach (FieldInfo field in typeof(OpCodes).GetFields())
         {
-            var code = (OpCode)field.GetValue(null)!;
+            OpCode code = (OpCode)field.GetValue(null)!;
             opcodes[code.Size == 1 ? code.Value : 256 + (code.Value & 0xFF)] = code;
         }
     }
@@ -30,15 +30,15 @@ static class IL
     /// <summary>All instructions of <paramref name="method"/>, in order.</summary>
     public static List<Instruction> Read(MethodBase method)
     {
-        var bytes = method.GetMethodBody()?.GetILAsByteArray() ?? throw new NotSupportedException($"{method} has no IL.");
-        var module = method.Module;
-        var typeArguments = method.DeclaringType is { IsGenericType: true } type ? type.GetGenericArguments() : null;
-        var methodArguments = method.IsGenericMethod ? method.GetGenericArguments() : null;
-        var instructions = new List<Instruction>();
-        for (var at = 0; at < bytes.Length;)
+        byte[] bytes = method.GetMethodBody()?.GetILAsByteArray() ?? throw new NotSupportedException($"{method} has no IL.");
+        System.Reflection.Module module = method.Module;
+        Type[]? typeArguments = method.DeclaringType is { IsGenericType: true } type ? type.GetGenericArguments() : null;
+        Type[]? methodArguments = method.IsGenericMethod ? method.GetGenericArguments() : null;
+        List<Instruction> instructions = [];
+        for (int at = 0; at < bytes.Length;)
         {
-            var offset = at;
-            var code = bytes[at] == 0xFE ? opcodes[256 + bytes[++at]] : opcodes[bytes[at]];
+            int offset = at;
+            OpCode code = bytes[at] == 0xFE ? opcodes[256 + bytes[++at]] : opcodes[bytes[at]];
             at++;
             instructions.Add(new(offset, code, Operand(code)));
 
@@ -62,9 +62,9 @@ static class IL
                     case OperandType.InlineType: return module.ResolveType(Int32(), typeArguments, methodArguments);
                     case OperandType.InlineTok: return module.ResolveMember(Int32(), typeArguments, methodArguments);
                     case OperandType.InlineSwitch:
-                        var targets = new int[Int32()];
-                        var end = at + 4 * targets.Length;
-                        for (var i = 0; i < targets.Length; i++)
+                        int[] targets = new int[Int32()];
+                        int end = at + 4 * targets.Length;
+                        for (int i = 0; i < targets.Length; i++)
                             targets[i] = end + Int32();
                         return targets;
                     default: return Int32();
@@ -83,9 +83,25 @@ static class IL
     {
         if (!type.IsValueType || method.DeclaringType is not { IsInterface: true } contract)
             return null;
-        var definition = method is MethodInfo { IsGenericMethod: true } generic ? generic.GetGenericMethodDefinition() : method;
-        var map = type.GetInterfaceMap(contract);
-        var target = map.TargetMethods[Array.IndexOf(map.InterfaceMethods, definition)];
+        MethodBase definition = method is MethodInfo { IsGenericMethod: true } generic ? generic.GetGenericMethodDefinition() : method;
+        InterfaceMapping map = type.GetInterfaceMap(contract);
+        MethodInfo target = map.TargetMethods[Array.IndexOf(map.InterfaceMethods, definition)];
         return method.IsGenericMethod ? target.MakeGenericMethod(method.GetGenericArguments()) : target;
+    }
+}
+
+/// <summary>Names of methods and types as they are written in C#.</summary>
+static class Names
+{
+    public static string Of(MethodBase method) => $"{(method.DeclaringType is { } type ? Of(type) + "." : "")}{method.Name}";
+
+    public static string Of(Type type)
+    {
+        if (type.IsByRef || type.IsPointer)
+            return Of(type.GetElementType()!);
+        string name = type.Name.Split('`')[0];
+        if (type is { IsNested: true, IsGenericParameter: false })
+            name = $"{Of(type.DeclaringType!).Split('<')[0]}.{name}";
+        return type.IsGenericType ? $"{name}<{string.Join(", ", type.GetGenericArguments().Select(Of))}>" : name;
     }
 }

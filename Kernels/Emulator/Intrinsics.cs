@@ -163,7 +163,7 @@ static class Atomic
     static unsafe T Set<T>(ref T target, T value) where T : unmanaged
     {
         SharedShadow.Atomic(Unsafe.AsPointer(ref target), sizeof(T));
-        var old = target;
+        T old = target;
         target = value;
         return old;
     }

@@ -65,24 +65,24 @@ static unsafe class Machine
 
     static void Mix(int round)
     {
-        var threads = order.AsSpan(0, Threads);
-        for (var i = 0; i < threads.Length; i++)
+        Span<int> threads = order.AsSpan(0, Threads);
+        for (int i = 0; i < threads.Length; i++)
             threads[i] = round == 1 ? threads.Length - 1 - i : i;
         if (round < 2)
             return;
         // Warps change places whole, the incomplete one at the end aside; then lanes within their warp.
-        var random = new Philox(17, (ulong)round);
-        var whole = threads.Length / 32 * 32;
-        for (var w = 0; w < whole; w += 32)
+        Philox random = new(17, (ulong)round);
+        int whole = threads.Length / 32 * 32;
+        for (int w = 0; w < whole; w += 32)
         {
-            var other = (int)(random.NextUInt32() % (uint)(whole / 32)) * 32;
-            for (var lane = 0; lane < 32; lane++)
+            int other = (int)(random.NextUInt32() % (uint)(whole / 32)) * 32;
+            for (int lane = 0; lane < 32; lane++)
                 (threads[w + lane], threads[other + lane]) = (threads[other + lane], threads[w + lane]);
         }
-        for (var i = 0; i < threads.Length; i++)
+        for (int i = 0; i < threads.Length; i++)
         {
-            var start = i / 32 * 32;
-            var other = start + (int)(random.NextUInt32() % (uint)Math.Min(32, threads.Length - start));
+            int start = i / 32 * 32;
+            int other = start + (int)(random.NextUInt32() % (uint)Math.Min(32, threads.Length - start));
             (threads[i], threads[other]) = (threads[other], threads[i]);
         }
     }
@@ -102,25 +102,25 @@ static unsafe class Machine
     /// <summary>Runs the group <see cref="Lane.GridIdx"/> of the kernel.</summary>
     public static void RunGroup(nint kernel)
     {
-        var program = Program!;
+        Program program = Program!;
         GroupMemory.Poison(program, Threads);
         if (SharedShadow.IsOn)
             SharedShadow.StartGroup(program);
         Array.Clear(sites, 0, Threads);
         // Without shuffles, the group is as one warp.
-        var width = program.HasWarpSites ? 32 : Threads;
+        int width = program.HasWarpSites ? 32 : Threads;
         while (true)
         {
-            var first = order[0];
-            var site = 0;
-            for (var start = 0; start < Threads;)
+            int first = order[0];
+            int site = 0;
+            for (int start = 0; start < Threads;)
             {
                 // The order keeps warps together; only the last of them may be incomplete, and it stands first when they go backwards.
-                var warp = order[start] / width;
-                var end = start + 1;
+                int warp = order[start] / width;
+                int end = start + 1;
                 while (end < Threads && order[end] / width == warp)
                     end++;
-                var reached = RunWarp(program, kernel, start, end);
+                int reached = RunWarp(program, kernel, start, end);
                 if (start == 0)
                     site = reached;
                 else if (reached != site)
@@ -138,16 +138,16 @@ static unsafe class Machine
     // Runs the threads order[start..end] until they wait for the group or have ended; returns where.
     static int RunWarp(Program program, nint kernel, int start, int end)
     {
-        var step = program.Step;
+        Step step = program.Step;
         while (true)
         {
-            var apart = -1;
-            var site = 0;
-            for (var i = start; i < end; i++)
+            int apart = -1;
+            int site = 0;
+            for (int i = start; i < end; i++)
             {
-                var thread = order[i];
+                int thread = order[i];
                 SetThread(thread);
-                var reached = sites[thread] = step(sites[thread], (nint)(frames + thread * (long)program.FrameBytes), kernel);
+                int reached = sites[thread] = step(sites[thread], (nint)(frames + thread * (long)program.FrameBytes), kernel);
                 if (i == start)
                     site = reached;
                 else if (reached != site)
@@ -169,8 +169,9 @@ static unsafe class Machine
         if (sites[a] == Program.Ended || sites[b] != Program.Ended && program.Sites[sites[b]].OfWarp)
             (a, b) = (b, a);
         SetThread(a);
-        var (here, there) = (program.Sites[sites[a]], sites[b] == Program.Ended ? "has ended" : $"waits at {program.Sites[sites[b]].Where}");
-        throw Fault.Report($"{(here.OfWarp ? "a shuffle in divergent code" : "a barrier that not all threads of the group reach")}: it waits at {here.Where}, but thread {b} {there}.");
+        (Site? here, string? there) = (program.Sites[sites[a]], sites[b] == Program.Ended ? "has ended" : $"waits at {program.Sites[sites[b]].Where}");
+        string fault = here.OfWarp ? "a shuffle in divergent code" : "a barrier that not all threads of the group reach";
+        throw Fault.Report($"{fault}: it waits at {here.Where}, but thread {b} {there}.");
     }
 }
 
@@ -235,7 +236,7 @@ static unsafe class Exchange
     /// <summary>Passes values on within a warp.</summary>
     public static void Warp(ReadOnlySpan<int> threads, int all)
     {
-        foreach (var thread in threads)
+        foreach (int thread in threads)
         {
             if ((uint)sources[thread] >= (uint)all)
             {
@@ -253,10 +254,10 @@ static unsafe class Exchange
             Warp(Machine.Order, threads);
         if (wait != Wait.GroupCount)
             return;
-        var count = 0;
-        for (var t = 0; t < threads; t++)
+        int count = 0;
+        for (int t = 0; t < threads; t++)
             count += Unsafe.As<Slot, int>(ref offered[t]);
-        for (var t = 0; t < threads; t++)
+        for (int t = 0; t < threads; t++)
             Unsafe.As<Slot, int>(ref taken[t]) = count;
     }
 

@@ -13,7 +13,7 @@ static unsafe class DeviceMemory
 
     public static nint Allocate(long bytes)
     {
-        var address = (nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment);
+        nint address = (nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment);
         NativeMemory.Fill((void*)address, (nuint)bytes, 0xFF);
         lock (blocks)
             blocks.Add(address, bytes);
@@ -35,7 +35,7 @@ static unsafe class DeviceMemory
             int low = 0, high = blocks.Count;
             while (low < high)
             {
-                var middle = (low + high) / 2;
+                int middle = (low + high) / 2;
                 if (blocks.GetKeyAtIndex(middle) <= address)
                     low = middle + 1;
                 else
@@ -96,7 +96,7 @@ static unsafe class GroupMemory
         if (dynamicBytes > DynamicLimit - program.SharedBytes)
             throw Fault.Report($"{program.SharedBytes} bytes of shared memory and {dynamicBytes} of dynamic shared memory; the limit is {DynamicLimit}.");
         DynamicBytes = dynamicBytes;
-        foreach (var allocation in program.Local)
+        foreach (Allocation allocation in program.Local)
             allocation.Reserve(threads);
     }
 
@@ -105,20 +105,21 @@ static unsafe class GroupMemory
     {
         NativeMemory.Fill(shared, (nuint)program.SharedBytes, 0xFF);
         NativeMemory.Fill(shared + StaticLimit, (nuint)DynamicBytes, 0xFF);
-        foreach (var allocation in program.Local)
+        foreach (Allocation allocation in program.Local)
             if (allocation.Bytes > 0)
                 NativeMemory.Fill((void*)allocation.Address, (nuint)(allocation.Stride * threads), 0xFF);
     }
 
     public static ArrayView<T> Shared<T>(int extent, int site) where T : unmanaged
     {
-        var program = Machine.Program!;
-        var allocation = program.Shared[site];
+        Program program = Machine.Program!;
+        Allocation allocation = program.Shared[site];
         if (allocation.Bytes < 0)
         {
-            var offset = (program.SharedBytes + 15) / 16 * 16;
+            int offset = (program.SharedBytes + 15) / 16 * 16;
             if (extent < 0 || offset + extent * (long)sizeof(T) > StaticLimit)
-                throw Fault.Report($"{allocation.Where}: {extent} elements of {Names.Of(typeof(T))} after {offset} bytes are more than {StaticLimit} bytes of shared memory.");
+                throw Fault.Report(
+                    $"{allocation.Where}: {extent} elements of {Names.Of(typeof(T))} after {offset} bytes are more than {StaticLimit} bytes of shared memory.");
             allocation.Bytes = extent * (long)sizeof(T);
             allocation.Address = (nint)shared + offset;
             program.SharedBytes = offset + (int)allocation.Bytes;
@@ -134,7 +135,7 @@ static unsafe class GroupMemory
 
     public static ArrayView<T> Local<T>(int extent, int site) where T : unmanaged
     {
-        var allocation = Machine.Program!.Local[site];
+        Allocation allocation = Machine.Program!.Local[site];
         if (allocation.Bytes < 0)
         {
             allocation.Bytes = extent * (long)sizeof(T);
@@ -207,11 +208,11 @@ static unsafe class SharedShadow
 
     static void Each(void* address, int bytes, bool read, bool write, bool atomic)
     {
-        var offset = (nint)address - GroupMemory.Start;
+        nint offset = (nint)address - GroupMemory.Start;
         if ((nuint)offset >= GroupMemory.Bytes)
             return;
-        var thread = Lane.Thread;
-        for (var i = offset; i < offset + bytes; i += granule)
+        int thread = Lane.Thread;
+        for (nint i = offset; i < offset + bytes; i += granule)
         {
             if (read && writes[i] >> ThreadBits < groupStart)
                 throw Fault.Report($"shared memory is read before it is written: {Place(offset, bytes)}.");
@@ -227,7 +228,7 @@ static unsafe class SharedShadow
 
         int Reader(long before)
         {
-            var other = (int)before & Several;
+            int other = (int)before & Several;
             if (!Unordered(before))
                 return thread;
             return other != Several && thread / 32 == (other >= OfWarp ? other - OfWarp : other / 32) ? OfWarp + thread / 32 : Several;
@@ -235,10 +236,10 @@ static unsafe class SharedShadow
 
         bool Unordered(long access)
         {
-            var (time, other) = (access >> ThreadBits, (int)access & Several);
+            (long time, int other) = (access >> ThreadBits, (int)access & Several);
             if (time < lastBarrier || other == thread)
                 return false;
-            var warp = other == Several ? -1 : other >= OfWarp ? other - OfWarp : other / 32;
+            int warp = other == Several ? -1 : other >= OfWarp ? other - OfWarp : other / 32;
             return warp != thread / 32 || time >= lastWarpBarrier[warp];
         }
     }
@@ -253,8 +254,8 @@ static unsafe class SharedShadow
     // The allocation that the bytes lie in, and where.
     static string Place(nint offset, int bytes)
     {
-        var address = offset + GroupMemory.Start;
-        foreach (var allocation in Machine.Program!.Shared)
+        nint address = offset + GroupMemory.Start;
+        foreach (Allocation allocation in Machine.Program!.Shared)
             if (allocation.Bytes > 0 && address >= allocation.Address && address < allocation.Address + allocation.Bytes)
                 return $"index {(address - allocation.Address) / bytes}, in elements of {bytes} bytes, of the {allocation.Bytes / bytes} of {allocation.Where}";
         return $"index {(offset - GroupMemory.StaticLimit) / bytes}, in elements of {bytes} bytes, of the {GroupMemory.DynamicBytes / bytes} of SharedMemory.GetDynamic";

@@ -23,7 +23,7 @@ sealed class EmulatorTesting : IDisposable
     public EmulatorTesting(bool check = true)
     {
         Emulator.Check = check;
-        var context = Context.CreateDefault();
+        Context context = Context.CreateDefault();
         accelerator = context.Devices[0].CreateAccelerator(context);
         stream = accelerator.CreateStream();
     }
@@ -32,7 +32,7 @@ sealed class EmulatorTesting : IDisposable
 
     public ArrayView<T> Buffer<T>(params ReadOnlySpan<T> values) where T : unmanaged
     {
-        var buffer = accelerator.Allocate1D<T>(values.Length);
+        MemoryBuffer1D<T, Stride1D.Dense> buffer = accelerator.Allocate1D<T>(values.Length);
         buffers.Add(buffer);
         buffer.View.CopyFromCPU(stream, values);
         return buffer.View;
@@ -44,7 +44,7 @@ sealed class EmulatorTesting : IDisposable
 
     public T[] Read<T>(ArrayView<T> view) where T : unmanaged
     {
-        var values = new T[view.Length];
+        T[] values = new T[view.Length];
         view.CopyToCPU(stream, values.AsSpan());
         return values;
     }
@@ -59,7 +59,7 @@ sealed class EmulatorTesting : IDisposable
     /// <summary>Launches a kernel that is at fault; returns the report.</summary>
     public string Fault<K>(int groups, int threads, K kernel, int dynamicFloats = 0) where K : struct, IKernel
     {
-        var report = Assert.Throws<EmulatorException>(() => Launch(groups, threads, kernel, dynamicFloats))!.Message;
+        string report = Assert.Throws<EmulatorException>(() => Launch(groups, threads, kernel, dynamicFloats))!.Message;
         TestContext.Out.WriteLine(report);
         return report;
     }

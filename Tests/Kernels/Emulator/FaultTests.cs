@@ -29,13 +29,14 @@ public sealed class FaultTests
     [TestCase(-1, true)]
     public void Index_out_of_range(int index, bool fault)
     {
-        var x = gpu.Floats(10);
+        ArrayView<float> x = gpu.Floats(10);
         if (!fault)
         {
             gpu.Launch(2, 4, new At(x, index));
             return;
         }
-        Assert.That(gpu.Fault(2, 4, new At(x, index)), Does.StartWith($"At: group (1, 0, 0), thread (2, 0, 0): index {index} ").And.Contain("view of 10 elements of Single"));
+        Assert.That(gpu.Fault(2, 4, new At(x, index)), Does.StartWith($"FaultTests.At: group (1, 0, 0), thread (2, 0, 0): index {index} ")
+            .And.Contain("view of 10 elements of Single"));
     }
 
     readonly struct Before(ArrayView<float> x, ArrayView<float> y, int back) : IKernel
@@ -46,7 +47,7 @@ public sealed class FaultTests
     [Test]
     public void Negative_index_into_a_sub_view()
     {
-        var (x, y) = (gpu.Floats(8), gpu.Floats(4));
+        (ArrayView<float> x, ArrayView<float> y) = (gpu.Floats(8), gpu.Floats(4));
         gpu.Launch(1, 4, new Before(x, y, 0));
         Assert.That(gpu.Fault(1, 4, new Before(x, y, 1)), Does.Contain("thread (0, 0, 0)").And.Contain("index -1").And.Contain("negative").And.Contain("4294967295"));
     }
@@ -59,7 +60,7 @@ public sealed class FaultTests
     [Test]
     public void Sub_view_out_of_range()
     {
-        var x = gpu.Floats(8);
+        ArrayView<float> x = gpu.Floats(8);
         gpu.Launch(1, 1, new Part(x, 5, 3));
         Assert.That(gpu.Fault(1, 1, new Part(x, 5, 4)), Does.Contain("SubView(5, 4) is outside of a view of 8 elements"));
     }
@@ -67,8 +68,8 @@ public sealed class FaultTests
     [Test]
     public void View_of_a_buffer_that_is_gone()
     {
-        var buffer = Context.CreateDefault().Devices[0].CreateAccelerator(Context.CreateDefault()).Allocate1D<float>(10);
-        var kernel = new At(buffer.View, 3);
+        MemoryBuffer1D<float, Stride1D.Dense> buffer = Context.CreateDefault().Devices[0].CreateAccelerator(Context.CreateDefault()).Allocate1D<float>(10);
+        At kernel = new(buffer.View, 3);
         gpu.Launch(2, 4, kernel);
         buffer.Dispose();
         Assert.That(gpu.Fault(2, 4, kernel), Does.Contain("the view x of 10 elements of Single is no part of a buffer that is in use"));
@@ -100,7 +101,7 @@ public sealed class FaultTests
     [Test]
     public void A_barrier_that_a_thread_does_not_reach()
     {
-        var y = gpu.Floats(64);
+        ArrayView<float> y = gpu.Floats(64);
         gpu.Launch(1, 64, new Leaving(y, 64));
         Assert.That(gpu.Fault(1, 64, new Leaving(y, 40)), Does.Contain("a barrier that not all threads").And.Contain("thread 40 has ended"));
         Assert.That(gpu.Fault(1, 64, new Leaving(y, 0)), Does.Contain("thread 0 has ended"));
@@ -109,17 +110,17 @@ public sealed class FaultTests
     [Test]
     public void Threads_at_different_barriers()
     {
-        var y = gpu.Floats(64);
+        ArrayView<float> y = gpu.Floats(64);
         gpu.Launch(1, 64, new TwoBarriers(y, 64));
         gpu.Launch(1, 64, new TwoBarriers(y, 0));
-        Assert.That(gpu.Fault(1, 64, new TwoBarriers(y, 33)), Does.Contain("a barrier that not all threads").And.Contain("Group.Barrier in TwoBarriers.Run"));
+        Assert.That(gpu.Fault(1, 64, new TwoBarriers(y, 33)), Does.Contain("a barrier that not all threads").And.Contain("Group.Barrier in FaultTests.TwoBarriers.Run"));
     }
 
     readonly struct Unwritten<T>(ArrayView<T> y, int written) : IKernel where T : unmanaged
     {
         public void Run()
         {
-            var shared = SharedMemory.Allocate<T>(32);
+            ArrayView<T> shared = SharedMemory.Allocate<T>(32);
             if (Group.IdxX < written)
                 shared[Group.IdxX] = default;
             Group.Barrier();
@@ -137,25 +138,25 @@ public sealed class FaultTests
 
         void Check<T>(T[] values) where T : unmanaged
         {
-            var y = gpu.Buffer(values);
+            ArrayView<T> y = gpu.Buffer(values);
             gpu.Launch(1, 32, new Unwritten<T>(y, 32));
             Assert.That(gpu.Fault(1, 32, new Unwritten<T>(y, 30)), Does.Contain("thread (0, 0, 0)").And.Contain("read before it is written: index 31")
-                .And.Contain("of the 32 of SharedMemory.Allocate in Unwritten<"));
+                .And.Contain("of the 32 of SharedMemory.Allocate in FaultTests.Unwritten<"));
         }
     }
 
     [Test]
     public void What_another_group_wrote_to_shared_memory_is_gone()
     {
-        var y = gpu.Buffer(new float[32]);
-        Assert.That(gpu.Fault(2, 32, new SecondGroup(y)), Does.StartWith("SecondGroup: group (1, 0, 0)").And.Contain("read before it is written"));
+        ArrayView<float> y = gpu.Buffer(new float[32]);
+        Assert.That(gpu.Fault(2, 32, new SecondGroup(y)), Does.StartWith("FaultTests.SecondGroup: group (1, 0, 0)").And.Contain("read before it is written"));
     }
 
     readonly struct SecondGroup(ArrayView<float> y) : IKernel
     {
         public void Run()
         {
-            var shared = SharedMemory.Allocate<float>(32);
+            ArrayView<float> shared = SharedMemory.Allocate<float>(32);
             if (Grid.IdxX == 0)
                 shared[Group.IdxX] = 1;
             Group.Barrier();
@@ -167,17 +168,17 @@ public sealed class FaultTests
     [Test]
     public void Shared_memory_is_not_a_number_before_it_is_written()
     {
-        using var unchecked_ = new EmulatorTesting(check: false);
-        var y = unchecked_.Buffer(new float[32]);
-        unchecked_.Launch(1, 32, new Unwritten<float>(y, 20));
-        Assert.That(unchecked_.Read(y).Select(float.IsNaN), Is.EqualTo(Enumerable.Range(0, 32).Select(i => i < 12)));
+        using EmulatorTesting plain = new(check: false);
+        ArrayView<float> y = plain.Buffer(new float[32]);
+        plain.Launch(1, 32, new Unwritten<float>(y, 20));
+        Assert.That(plain.Read(y).Select(float.IsNaN), Is.EqualTo(Enumerable.Range(0, 32).Select(i => i < 12)));
     }
 
     readonly struct Neighbour(ArrayView<float> y, int barrier) : IKernel
     {
         public void Run()
         {
-            var shared = SharedMemory.Allocate<float>(64);
+            ArrayView<float> shared = SharedMemory.Allocate<float>(64);
             shared[Group.IdxX] = Group.IdxX;
             if (barrier == 1)
                 Warp.Barrier();
@@ -190,7 +191,7 @@ public sealed class FaultTests
     [Test]
     public void Shared_memory_without_a_barrier()
     {
-        var y = gpu.Buffer(new float[64]);
+        ArrayView<float> y = gpu.Buffer(new float[64]);
         gpu.Launch(1, 64, new Neighbour(y, 2));
         gpu.Launch(1, 32, new Neighbour(y, 1));
         Assert.That(gpu.Fault(1, 64, new Neighbour(y, 0)), Does.Contain("read before it is written"));
@@ -201,10 +202,10 @@ public sealed class FaultTests
     {
         public void Run()
         {
-            var shared = SharedMemory.Allocate<float>(64);
+            ArrayView<float> shared = SharedMemory.Allocate<float>(64);
             shared[Group.IdxX] = Group.IdxX;
             Group.Barrier();
-            var next = shared[(Group.IdxX + 1) % Group.DimX];
+            float next = shared[(Group.IdxX + 1) % Group.DimX];
             if (barrier == 1)
                 Group.Barrier();
             shared[Group.IdxX] = next;
@@ -216,17 +217,18 @@ public sealed class FaultTests
     [Test]
     public void Shared_memory_written_while_others_read_it()
     {
-        var y = gpu.Buffer(new float[64]);
+        ArrayView<float> y = gpu.Buffer(new float[64]);
         gpu.Launch(1, 64, new Overwrite(y, 1));
-        Assert.That(gpu.Fault(1, 64, new Overwrite(y, 0)), Does.Contain("with no barrier between").And.Contain("of the 64 of SharedMemory.Allocate"));
+        Assert.That(gpu.Fault(1, 64, new Overwrite(y, 0)), Does.Contain("with no barrier between")
+            .And.Contain("of the 64 of SharedMemory.Allocate"));
     }
 
     readonly struct Large<T>(ArrayView<float> y) : IKernel where T : unmanaged
     {
         public void Run()
         {
-            var first = SharedMemory.Allocate<T>(1024);
-            var second = SharedMemory.Allocate<float>(8 * 1024);
+            ArrayView<T> first = SharedMemory.Allocate<T>(1024);
+            ArrayView<float> second = SharedMemory.Allocate<float>(8 * 1024);
             Group.Barrier();
             y[Group.IdxX] = first.Length + second.Length;
         }
@@ -235,9 +237,10 @@ public sealed class FaultTests
     [Test]
     public void Too_much_shared_memory()
     {
-        var y = gpu.Floats(4);
+        ArrayView<float> y = gpu.Floats(4);
         gpu.Launch(1, 4, new Large<Float4>(y));
-        Assert.That(gpu.Fault(1, 4, new Large<(Float4, float)>(y)), Does.Contain("more than 49152 bytes of shared memory").And.Contain("SharedMemory.Allocate in Large<"));
+        Assert.That(gpu.Fault(1, 4, new Large<(Float4, float)>(y)), Does.Contain("more than 49152 bytes of shared memory")
+            .And.Contain("SharedMemory.Allocate in FaultTests.Large<"));
     }
 
     readonly struct Vectors(ArrayView<float> x, ArrayView<float> y, int offset) : IKernel
@@ -253,7 +256,7 @@ public sealed class FaultTests
     [Test]
     public void Misaligned_vectors()
     {
-        var (x, y) = (gpu.Floats(64), gpu.Floats(8));
+        (ArrayView<float> x, ArrayView<float> y) = (gpu.Floats(64), gpu.Floats(8));
         gpu.Launch(1, 8, new Vectors(x, y, 4));
         Assert.That(gpu.Fault(1, 8, new Vectors(x, y, 5)), Does.Contain("of Float4 is misaligned: 4 bytes past a multiple of 16"));
         gpu.Launch(1, 1, new Promise(x, 8));
@@ -277,11 +280,11 @@ public sealed class FaultTests
     [Test]
     public void Divergent_shuffles()
     {
-        var x = gpu.Floats(64);
+        ArrayView<float> x = gpu.Floats(64);
         gpu.Launch(1, 64, new DivergentShuffle(x, 32));
         gpu.Launch(1, 64, new TwoShuffles(x, 0));
         Assert.That(gpu.Fault(1, 64, new DivergentShuffle(x, 16)), Does.Contain("a shuffle in divergent code").And.Contain("has ended"));
-        Assert.That(gpu.Fault(1, 64, new TwoShuffles(x, 16)), Does.Contain("a shuffle in divergent code").And.Contain("Warp.ShuffleXor in TwoShuffles.Run"));
+        Assert.That(gpu.Fault(1, 64, new TwoShuffles(x, 16)), Does.Contain("a shuffle in divergent code").And.Contain("Warp.ShuffleXor in FaultTests.TwoShuffles.Run"));
     }
 
     readonly struct ReadsDown(ArrayView<float> x) : IKernel
@@ -292,7 +295,7 @@ public sealed class FaultTests
     [Test]
     public void Shuffle_from_a_lane_that_is_not_there()
     {
-        var x = gpu.Floats(64);
+        ArrayView<float> x = gpu.Floats(64);
         gpu.Launch(1, 64, new ReadsDown(x));
         Assert.That(gpu.Fault(1, 48, new ReadsDown(x)), Does.Contain("lane 16 of its warp, but the group ends at thread 47"));
     }
@@ -301,7 +304,7 @@ public sealed class FaultTests
     {
         public void Run()
         {
-            var i = Grid.IdxX * Group.DimX + Group.IdxX;
+            int i = Grid.IdxX * Group.DimX + Group.IdxX;
             x[i % shared] += i;
         }
     }
@@ -319,18 +322,18 @@ public sealed class FaultTests
     [Test]
     public void Results_that_depend_on_the_order()
     {
-        var x = gpu.Buffer(new float[64]);
+        ArrayView<float> x = gpu.Buffer(new float[64]);
         gpu.Launch(4, 16, new Last(x, 64));
         Assert.That(gpu.Fault(4, 16, new Last(x, 60)), Does.Contain("depends on the order of threads").And.Contain("x[0] of 64"));
         gpu.Launch(1, 16, new RacingAcrossBarrier(x, 2));
-        Assert.That(gpu.Fault(1, 16, new RacingAcrossBarrier(x, 0)), Does.StartWith("RacingAcrossBarrier: ").And.Contain("depends on the order of threads"));
+        Assert.That(gpu.Fault(1, 16, new RacingAcrossBarrier(x, 0)), Does.StartWith("FaultTests.RacingAcrossBarrier: ").And.Contain("depends on the order of threads"));
     }
 
     readonly struct Last(ArrayView<float> x, int places) : IKernel
     {
         public void Run()
         {
-            var i = Grid.IdxX * Group.DimX + Group.IdxX;
+            int i = Grid.IdxX * Group.DimX + Group.IdxX;
             x[i % places] = i;
         }
     }
@@ -338,7 +341,7 @@ public sealed class FaultTests
     [Test]
     public void A_race_leaves_the_launch_before_it_untouched()
     {
-        var x = gpu.Buffer(new float[64]);
+        ArrayView<float> x = gpu.Buffer(new float[64]);
         gpu.Launch(4, 16, new Racing(x, 64));
         Assert.That(gpu.Read(x), Is.EqualTo(Enumerable.Range(0, 64)), "each order started from the same memory");
     }
@@ -347,7 +350,7 @@ public sealed class FaultTests
     {
         public void Run()
         {
-            var local = LocalMemory.Allocate<float>(1 + Group.IdxX);
+            ArrayView<float> local = LocalMemory.Allocate<float>(1 + Group.IdxX);
             y[Group.IdxX] = local.Length;
         }
     }
@@ -355,9 +358,9 @@ public sealed class FaultTests
     [Test]
     public void Memory_whose_extent_is_no_constant()
     {
-        var y = gpu.Floats(4);
+        ArrayView<float> y = gpu.Floats(4);
         gpu.Launch(1, 1, new Extent(y));
-        Assert.That(gpu.Fault(1, 4, new Extent(y)), Does.Contain("LocalMemory.Allocate in Extent.Run").And.Contain("must be a constant"));
+        Assert.That(gpu.Fault(1, 4, new Extent(y)), Does.Contain("LocalMemory.Allocate in FaultTests.Extent.Run").And.Contain("must be a constant"));
     }
 
     readonly struct Catching(ArrayView<float> y) : IKernel
@@ -391,8 +394,9 @@ public sealed class FaultTests
     [Test]
     public void Code_that_is_not_supported_says_where()
     {
-        var y = gpu.Floats(1);
-        Assert.That(() => gpu.Launch(1, 1, new Catching(y)), Throws.TypeOf<NotSupportedException>().With.Message.Contains("Catching.Run").And.Message.Contains("try"));
-        Assert.That(() => gpu.Launch(1, 1, new Recursive(y)), Throws.TypeOf<NotSupportedException>().With.Message.Contains("Recursive.Again calls itself"));
+        ArrayView<float> y = gpu.Floats(1);
+        Assert.That(() => gpu.Launch(1, 1, new Catching(y)), Throws.TypeOf<NotSupportedException>()
+            .With.Message.Contains("FaultTests.Catching.Run").And.Message.Contains("try"));
+        Assert.That(() => gpu.Launch(1, 1, new Recursive(y)), Throws.TypeOf<NotSupportedException>().With.Message.Contains("FaultTests.Recursive.Again calls itself"));
     }
 }
