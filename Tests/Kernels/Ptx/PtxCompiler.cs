@@ -55,7 +55,7 @@ static class PtxCompiler
 
     const int FewCombinations = 64;
 
-    static readonly Type[] structs = [.. new[] { typeof(Tensor), typeof(GpuBackend), typeof(Models.Ntm) }.SelectMany(type => type.Assembly.GetTypes()).Where(type => type.IsValueType)];
+    static readonly Type[] structs = [.. new[] { typeof(Tensor), typeof(GpuBackend), typeof(NeuralMemory.Models.Ntm) }.SelectMany(type => type.Assembly.GetTypes()).Where(type => type.IsValueType)];
 
     static IEnumerable<Type> Structs(params Type[] interfaces) => structs.Where(type => interfaces.All(i => i.IsAssignableFrom(type))).SelectMany(Close);
 
