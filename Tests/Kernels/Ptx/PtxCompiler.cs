@@ -18,13 +18,16 @@ static class PtxCompiler
 
     public static PtxText Compile<K>() where K : struct, IGpuKernel => Compile(typeof(K));
 
+    /// <summary>The kernel's code; what would launch it is emitted too.</summary>
     public static PtxText Compile(Type kernel)
     {
         lock (gate)
         {
             try
             {
-                return new(((PTXCompiledKernel)Backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(entry.MakeGenericMethod(kernel)), KernelSpecialization.Empty)).PTXAssembly);
+                var compiled = (PTXCompiledKernel)Backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(entry.MakeGenericMethod(kernel)), KernelSpecialization.Empty);
+                Launcher.Emit(kernel, compiled, Backend, context!);
+                return new(compiled.PTXAssembly);
             }
             catch
             {
