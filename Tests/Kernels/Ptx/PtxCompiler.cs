@@ -56,7 +56,7 @@ static class PtxCompiler
     /// <summary>Every kernel as it is written.</summary>
     public static IEnumerable<Type> Definitions => structs.Where(typeof(IGpuKernel).IsAssignableFrom);
 
-    const int FewCombinations = 64;
+    const int FewCombinations = 128;
 
     static readonly Type[] structs = [.. new[] { typeof(Tensor), typeof(GpuBackend), typeof(NeuralMemory.Models.Ntm) }.SelectMany(type => type.Assembly.GetTypes()).Where(type => type.IsValueType)];
 
