@@ -17,7 +17,7 @@ abstract class ReverseRecipe(string model, long sequences, int batch, double rat
     public static new IReadOnlyList<Recipe> All { get; } = [new BahdanauRecipe(), new Seq2SeqRecipe(), new TransformerRecipe()];
 
     public override IReadOnlyList<(Setting, object?)> Defaults { get; } =
-        [.. Common(sequences, batch, rate, logEvery: 100 * batch), Settings.EarlyStopping.Open, alphabet.Is(10), maxLength.Is(10), .. own];
+        [.. Common(sequences, batch, rate, logEvery: 100 * batch), Settings.EarlyStopping.Open, alphabet.Is(10), maxLength.Is(15), .. own];
 
     protected abstract EncoderDecoder CreateModel(RunConfiguration run, int symbols, Philox random);
 
@@ -38,15 +38,15 @@ abstract class ReverseRecipe(string model, long sequences, int batch, double rat
     {
         ClipNorm = ClipNorm,
         Schedule = Schedule(run),
-        Validation = new(run.Get(maxLength), Sequences: 100, Batch: 100),
+        Validation = new(run.Get(maxLength), Sequences: 200, Batch: 100),
         EarlyStopping = options.EarlyStopping is { } stopping ? stopping with { Metric = StoppingMetric.Validation } : null,
     };
 
-    /// <summary>The longest sequence trained on, and one half as long again.</summary>
+    /// <summary>Thirds of the longest length trained on, and one more: 5, 10, 15, and 20, which no model has seen.</summary>
     public override Report Test(RunConfiguration run, Objective objective, CancellationToken cancelled)
     {
         int longest = run.Get(maxLength);
-        List<ReverseResult> tests = [.. new[] { (longest + 1) / 2, longest, longest + (longest + 1) / 2 }.Distinct().Select(length => Test(run, objective, length, TestSequences, cancelled))];
+        List<ReverseResult> tests = [.. new[] { (longest + 2) / 3, (2 * longest + 2) / 3, longest, (4 * longest + 2) / 3 }.Distinct().Select(length => Test(run, objective, length, TestSequences, cancelled))];
         return Report(run, tests, json =>
         {
             json.WriteNumber("accuracy", tests.First(test => test.Length == longest).Accuracy);
@@ -125,8 +125,8 @@ sealed class Seq2SeqRecipe() : ReverseRecipe("seq2seq", 96_000, 32, 2e-3, Settin
 }
 
 /// <summary>Vaswani et al. 2017.</summary>
-sealed class TransformerRecipe() : ReverseRecipe("transformer", 96_000, 32, 2e-3, Settings.Width.Is(64), Settings.Heads.Is(4), feedForward.Is(128), Settings.Layers.Is(2),
-    Settings.Dropout.Is(0.1), labelSmoothing.Is(0.1), positions.Is("sinusoidal"), warmUp.Is(400))
+sealed class TransformerRecipe() : ReverseRecipe("transformer", 96_000, 32, 1e-3, Settings.Width.Is(64), Settings.Heads.Is(4), feedForward.Is(128), Settings.Layers.Is(2),
+    Settings.Dropout.Is(0), labelSmoothing.Is(0.1), positions.Is("sinusoidal"), warmUp.Is(400))
 {
     static readonly Setting<int> feedForward = Setting.Count("feed-forward", "Units of the transformer's feed-forward networks.");
     static readonly Setting<double> labelSmoothing = Setting.Number("label-smoothing", "The share of every target that is spread over all symbols.", least: 0, end: 1, orLeast: true);
