@@ -9,7 +9,7 @@ namespace NeuralMemory.Cli;
 /// <summary>Characters of a text, told from those before.</summary>
 abstract class LanguageRecipe(string model, double rate, params (Setting, object?)[] own) : Recipe("lm", model)
 {
-    const int ValidationWindows = 120, Batch = 12, Steps = 2000;
+    const int ValidationWindows = 240, Batch = 12, Steps = 2000;
 
     static readonly Setting<string> text = Setting.Path("text", "A UTF-8 text to learn; its last tenth is only tested on.", "FILE");
     static readonly Setting<string> characters = Setting.Derived("characters");

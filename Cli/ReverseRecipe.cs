@@ -96,7 +96,7 @@ abstract class ReverseRecipe(string model, long sequences, int batch, double rat
 }
 
 /// <summary>Bahdanau, Cho and Bengio 2014.</summary>
-sealed class BahdanauRecipe() : ReverseRecipe("bahdanau", 64_000, 32, 2e-3, Settings.Hidden.Is(64), Settings.Embedding.Is(32))
+sealed class BahdanauRecipe() : ReverseRecipe("bahdanau", 64_000, 32, 1e-3, Settings.Hidden.Is(32), Settings.Embedding.Is(32))
 {
     public override void Check(RunConfiguration run) => AtMost(6.0 * run.Get(Settings.Hidden) * run.Get(Settings.Hidden), "--hidden");
 
