@@ -1,4 +1,7 @@
 using System.Numerics;
+using ILGPU;
+using ILGPU.Algorithms;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -14,9 +17,19 @@ static unsafe class Deviations
     {
         Tensor mean = Tensor.Zeros(kept, x.DType), variance = Tensor.Zeros(kept, x.DType), deviations = Tensor.Empty(x.Shape, x.DType);
         Summation.AddInto(x, mean, 1.0 / terms);
-        Cpu.For(x.DType, x.Count, Cpu.Grain, new Subtract(x, mean, deviations));
+        if (GpuBackend.Current is { } gpu)
+            gpu.LaunchEach(new(new(x.Shape, x.Strides, StridedLoop.Expand(mean, x.Shape), deviations.Strides), x, mean, deviations), new GpuSubtract(gpu.View(x), gpu.View(mean), gpu.View(deviations)));
+        else Cpu.For(x.DType, x.Count, Cpu.Grain, new Subtract(x, mean, deviations));
         Summation.AddInto<Summation.Square>(deviations, variance, 1 / divisor);
         return (mean, variance);
+    }
+
+    readonly struct GpuSubtract(ArrayView<float> x, ArrayView<float> mean, ArrayView<float> y) : IGpuElements
+    {
+        public void One(int i, int ox, int om, int oy, int o3) => y[oy] = x[ox] - mean[om];
+
+        public void Four(in GpuLoop loop, int i, int ox, int om, int oy, int o3) =>
+            Float4.ScaleAdd(-1, Float4.Load(mean, om, loop.Step1), Float4.Load(x, ox, loop.Step0)).Store(y, oy);
     }
 
     readonly struct Subtract(Tensor x, Tensor mean, Tensor y) : ICpuKernel
@@ -40,8 +53,26 @@ static unsafe class Deviations
     }
 
     /// <summary>dx += <paramref name="factor"/> (x - mean) g, mean and g of the reduced shape.</summary>
-    public static void AddGradient(Tensor x, Tensor mean, Tensor g, double factor, Tensor dx) =>
-        Cpu.For(x.DType, x.Count, Cpu.Grain, new GradientKernel(x, mean, g, factor, dx));
+    public static void AddGradient(Tensor x, Tensor mean, Tensor g, double factor, Tensor dx)
+    {
+        if (GpuBackend.Current is { } gpu)
+        {
+            StridedLoop loop = new(x.Shape, x.Strides, StridedLoop.Expand(mean, x.Shape), StridedLoop.Expand(g, x.Shape), dx.Strides);
+            gpu.LaunchEach(new(loop, x, mean, g, dx), new GpuGradient(gpu.View(x), gpu.View(mean), gpu.View(g), (float)factor, gpu.View(dx)));
+        }
+        else Cpu.For(x.DType, x.Count, Cpu.Grain, new GradientKernel(x, mean, g, factor, dx));
+    }
+
+    readonly struct GpuGradient(ArrayView<float> x, ArrayView<float> mean, ArrayView<float> g, float factor, ArrayView<float> dx) : IGpuElements
+    {
+        public void One(int i, int ox, int om, int og, int odx) => dx[odx] = GpuMath.Fma(factor * g[og], x[ox] - mean[om], dx[odx]);
+
+        public void Four(in GpuLoop loop, int i, int ox, int om, int og, int odx)
+        {
+            Float4 deviation = Float4.ScaleAdd(-1, Float4.Load(mean, om, loop.Step1), Float4.Load(x, ox, loop.Step0));
+            Float4.Fma(Float4.ScaleAdd(factor, Float4.Load(g, og, loop.Step2), default), deviation, Float4.Load(dx, odx)).Store(dx, odx);
+        }
+    }
 
     readonly struct GradientKernel(Tensor x, Tensor mean, Tensor g, double factor, Tensor dx) : ICpuKernel
     {
@@ -68,7 +99,20 @@ static unsafe class Deviations
     }
 
     /// <summary>y = sqrt x, contiguous and of one shape.</summary>
-    public static void SquareRoot(Tensor x, Tensor y) => Cpu.For(x.DType, x.Count, Cpu.Grain, new SquareRootKernel(x, y));
+    public static void SquareRoot(Tensor x, Tensor y)
+    {
+        if (GpuBackend.Current is { } gpu) gpu.LaunchEach(x.Count, new GpuSquareRoot(gpu.View(x), gpu.View(y)));
+        else Cpu.For(x.DType, x.Count, Cpu.Grain, new SquareRootKernel(x, y));
+    }
+
+    readonly struct GpuSquareRoot(ArrayView<float> x, ArrayView<float> y) : IGpuKernel
+    {
+        public void Run()
+        {
+            int i = Grid.IdxX * Group.DimX + Group.IdxX;
+            if (i < x.IntLength) y[i] = XMath.Sqrt(x[i]);
+        }
+    }
 
     readonly struct SquareRootKernel(Tensor x, Tensor y) : ICpuKernel
     {
@@ -83,8 +127,18 @@ static unsafe class Deviations
     public static Tensor Quotient(Tensor a, Tensor b)
     {
         Tensor y = Tensor.Empty(a.Shape, a.DType);
-        Cpu.For(a.DType, a.Count, Cpu.Grain, new QuotientKernel(a, b, y));
+        if (GpuBackend.Current is { } gpu) gpu.LaunchEach(a.Count, new GpuQuotient(gpu.View(a), gpu.View(b), gpu.View(y)));
+        else Cpu.For(a.DType, a.Count, Cpu.Grain, new QuotientKernel(a, b, y));
         return y;
+    }
+
+    readonly struct GpuQuotient(ArrayView<float> a, ArrayView<float> b, ArrayView<float> y) : IGpuKernel
+    {
+        public void Run()
+        {
+            int i = Grid.IdxX * Group.DimX + Group.IdxX;
+            if (i < a.IntLength) y[i] = b[i] == 0 ? 0 : a[i] / b[i];
+        }
     }
 
     readonly struct QuotientKernel(Tensor a, Tensor b, Tensor y) : ICpuKernel

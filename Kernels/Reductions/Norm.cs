@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -25,7 +27,18 @@ public sealed unsafe class Norm : Operation<Norm>
     protected override void Backward()
     {
         Deviations.Quotient(OutputGradient(), Output()).TryView(kept, out Tensor g);
-        Cpu.For(g.DType, Input(0).Count, Cpu.Grain, new BackwardKernel(Input(0), g, InputGradient(0)));
+        Tensor x = Input(0), dx = InputGradient(0);
+        if (GpuBackend.Current is { } gpu)
+            gpu.LaunchEach(new(new(x.Shape, x.Strides, StridedLoop.Expand(g, x.Shape), dx.Strides), x, g, dx), new GpuBackward(gpu.View(x), gpu.View(g), gpu.View(dx)));
+        else Cpu.For(g.DType, x.Count, Cpu.Grain, new BackwardKernel(x, g, dx));
+    }
+
+    readonly struct GpuBackward(ArrayView<float> x, ArrayView<float> g, ArrayView<float> dx) : IGpuElements
+    {
+        public void One(int i, int ox, int og, int odx, int o3) => dx[odx] = GpuMath.Fma(x[ox], g[og], dx[odx]);
+
+        public void Four(in GpuLoop loop, int i, int ox, int og, int odx, int o3) =>
+            Float4.Fma(Float4.Load(x, ox, loop.Step0), Float4.Load(g, og, loop.Step1), Float4.Load(dx, odx)).Store(dx, odx);
     }
 
     readonly struct BackwardKernel(Tensor x, Tensor g, Tensor dx) : ICpuKernel
