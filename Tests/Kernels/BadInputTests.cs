@@ -55,6 +55,8 @@ public class BadInputTests
         ("Gather", () => Row.Gather(0, Beyond), ["3", "2"]),
         ("IndexSelect", () => Row.IndexSelect(0, Beyond), ["3", "2"]),
         ("Embedding", () => Matrix.Embedding(Beyond), ["3", "1"]),
+        ("EmbeddingBag", () => Matrix.EmbeddingBag(Beyond, Tensor.Ones([2])), ["3", "1"]),
+        ("EmbeddingBag", () => Matrix.EmbeddingBag(Integers, Other), ["[3]", "[4, 5]"]),
         ("OneHot", () => Beyond.OneHot(3), ["3", "2"]),
         ("CrossEntropy", () => Matrix.CrossEntropy(Beyond), ["3", "2"]),
         ("CrossEntropy", () => Matrix.CrossEntropy(Integers), ["[2, 3]", "[3]"]),
