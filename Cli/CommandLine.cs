@@ -11,7 +11,7 @@ static class CommandLine
     {
         RootCommand root = new("Trains and tests neural networks that read, write and address a memory.")
         {
-            TrainCommand.Create(session), EvalCommand.Create(session), InspectCommand.Create(session), DevicesCommand.Create(session),
+            TrainCommand.Create(session), EvalCommand.Create(session), AskCommand.Create(session), InspectCommand.Create(session), DevicesCommand.Create(session),
         };
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         try
@@ -27,7 +27,7 @@ static class CommandLine
         {
             return Fail(e, ExitCode.Failed);
         }
-        catch (Exception e) when (e is UsageException or CheckpointException or ShapeException)
+        catch (Exception e) when (e is UsageException or CheckpointException or ShapeException or InvalidDataException or FileNotFoundException)
         {
             return Fail(e, ExitCode.BadInput);
         }

@@ -7,7 +7,7 @@ namespace NeuralMemory.Tasks;
 /// <param name="Facts">Which sentences of the story the answer follows from, counted from 0.</param>
 public sealed record BabiQuestion(string[][] Story, string[] Question, string Answer, int[] Facts);
 
-/// <summary>The same in numbers of a <see cref="Vocabulary"/>.</summary>
+/// <summary>The same in numbers of a <see cref="WordList"/>.</summary>
 /// <param name="Story">For each sentence its words, the oldest sentence first.</param>
 /// <param name="Question">The question's words.</param>
 /// <param name="Answer">The answer.</param>

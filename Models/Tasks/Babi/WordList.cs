@@ -1,13 +1,13 @@
 namespace NeuralMemory.Tasks;
 
 /// <summary>The words that a model knows, each with its number: words in the order of their characters, numbers from 0.</summary>
-public sealed class Vocabulary
+public sealed class WordList
 {
     readonly string[] words;
     readonly Dictionary<string, int> numbers;
 
-    /// <summary>A vocabulary of the given words, each of which may come several times.</summary>
-    public Vocabulary(IEnumerable<string> words)
+    /// <summary>A list of the given words, each of which may come several times.</summary>
+    public WordList(IEnumerable<string> words)
     {
         this.words = [.. words.Distinct().Order(StringComparer.Ordinal)];
         numbers = this.words.Index().ToDictionary(w => w.Item, w => w.Index);
