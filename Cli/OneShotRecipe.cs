@@ -20,7 +20,7 @@ abstract class OneShotRecipe(string model, double rate, params (Setting, object?
     public static new IReadOnlyList<Recipe> All { get; } = [new OneShotMannRecipe(), new OneShotLstmRecipe(), new OneShotNtmRecipe()];
 
     public override IReadOnlyList<(Setting, object?)> Defaults { get; } =
-        [.. Common(100_000, 16, rate, logEvery: 4000), BabiRecipe.Data.Open, classes.Is(5), length.Is(50), bits.Is(32), flips.Is(.08), .. own];
+        [.. Common(24_000, 16, rate, logEvery: 1600), BabiRecipe.Data.Open, classes.Is(5), length.Is(50), bits.Is(32), flips.Is(.08), .. own];
 
     public override void Check(RunConfiguration run)
     {
@@ -98,12 +98,13 @@ abstract class OneShotRecipe(string model, double rate, params (Setting, object?
 
 /// <summary>Santoro et al. 2016.</summary>
 sealed class OneShotMannRecipe() : OneShotRecipe("mann", 1e-3, Settings.Hidden.Is(Mann.PaperSizes.Hidden), Settings.Slots.Is(Mann.PaperSizes.Slots), Settings.Width.Is(Mann.PaperSizes.Width),
-    Settings.ReadHeads.Is(Mann.PaperSizes.Heads), decay.Is(Mann.PaperSizes.Decay), keyStrength.Is(Mann.PaperSizes.KeyStrength))
+    Settings.ReadHeads.Is(Mann.PaperSizes.Heads), decay.Is(Mann.PaperSizes.Decay), keyStrength.Is(Mann.PaperSizes.KeyStrength), writesKey.Is(Mann.PaperSizes.WritesKey))
 {
     static readonly Setting<double> decay = Setting.Number("usage-decay", "What is left of a slot's usage after a step.", end: 1, orLeast: true);
     static readonly Setting<double> keyStrength = Setting.Number("key-strength", "What the similarity of key and slot is multiplied by; 1 for none.");
+    static readonly Setting<bool> writesKey = Setting.Switch("write-key", "Whether a head writes its key, as in the paper, and not a vector of its own.");
 
-    static MannSizes Sizes(RunConfiguration run) => new(run.Get(Settings.Hidden), run.Get(Settings.Slots), run.Get(Settings.Width), run.Get(Settings.ReadHeads), run.Get(decay), run.Get(keyStrength));
+    static MannSizes Sizes(RunConfiguration run) => new(run.Get(Settings.Hidden), run.Get(Settings.Slots), run.Get(Settings.Width), run.Get(Settings.ReadHeads), run.Get(decay), run.Get(keyStrength), run.Get(writesKey));
 
     public override void Check(RunConfiguration run)
     {

@@ -33,7 +33,7 @@ public sealed class Mann : SequenceModel
         outputBias = Parameter("output_bias", [outputs], Initializers.Zeros, random);
     }
 
-    /// <summary>The sizes of section 4.1: an LSTM of 200, 128 slots of width 40, four heads, a decay of 0.99. The key strength, which the paper does not have, is 10.</summary>
+    /// <summary>The sizes of section 4.1: an LSTM of 200, 128 slots of width 40, four heads, a decay of 0.99. Not the paper's are the key strength, 10, and that a head writes a vector of its own.</summary>
     public static MannSizes PaperSizes => new(Hidden: 200, Slots: 128, Width: 40, Heads: 4);
 
     /// <inheritdoc/>
@@ -90,11 +90,12 @@ public sealed class Mann : SequenceModel
         (Tensor h, Tensor c) = Controller(x, before);
         Tensor p = h.Linear(headWeight, headBias);
         Tensor k = p.Slice(-1, 0, Sizes.Reads).Tanh().Reshape([batch, Sizes.Heads, Sizes.Width]);
-        Tensor g = p.Slice(-1, Sizes.Reads, Sizes.HeadParameters).Sigmoid().Unsqueeze(2);
+        Tensor a = Sizes.WritesKey ? k : p.Slice(-1, Sizes.WrittenOffset, Sizes.GateOffset).Tanh().Reshape(k.Shape);
+        Tensor g = p.Slice(-1, Sizes.GateOffset, Sizes.HeadParameters).Sigmoid().Unsqueeze(2);
 
         Tensor wlu = (-before.Usage).TopK(Sizes.Heads).Indices.OneHot(Sizes.Slots, x.DType);       // (6) 1 where usage is least, a slot for each head
         ww = g * before.ReadWeights + (1 - g) * wlu;                                               // (7) sigma(alpha) w^r_(t-1) + (1 - sigma(alpha)) w^lu_(t-1)
-        Tensor m = before.Memory * (1 - wlu.Sum(1)).Unsqueeze(2) + ww.T.MatMul(k);                 // (8) the least used slots are emptied, and M_t(i) = M_(t-1)(i) + w^w(i) k
+        Tensor m = before.Memory * (1 - wlu.Sum(1)).Unsqueeze(2) + ww.T.MatMul(a);                 // (8) the least used slots are emptied, and M_t(i) = M_(t-1)(i) + w^w(i) a; the paper has a = k
         Tensor similarity = k.MatMul(m.T) / (Length(k) * Length(m).T);                             // (2) K(k, M(i)): [batch, heads, slots]
         Tensor wr = (Sizes.KeyStrength * similarity).Softmax();                                    // (3)
         Tensor r = wr.MatMul(m).Reshape([batch, Sizes.Reads]);                                     // (4) r = sum over i of w^r(i) M(i)

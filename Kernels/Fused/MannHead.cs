@@ -12,7 +12,7 @@ namespace NeuralMemory;
 /// </remarks>
 static unsafe class MannHead
 {
-    /// <summary>Keys = tanh, gates = sigmoid, in place.</summary>
+    /// <summary>Keys and what is written = tanh, gates = sigmoid, in place.</summary>
     public static void Activate<V, T>(in MannSizes s, T* p) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         int keys = s.GateOffset;
@@ -52,8 +52,8 @@ static unsafe class MannHead
         }
     }
 
-    /// <summary>Equation (8), the least used slots emptied before: M'(i) = M(i) [i not among them] + sum over heads of w^w(i) k.</summary>
-    public static void Write<V, T>(in MannSizes s, T* m, T* w, T* keys, int* least, T* to) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    /// <summary>Equation (8), the least used slots emptied before: M'(i) = M(i) [i not among them] + sum over heads of w^w(i) a.</summary>
+    public static void Write<V, T>(in MannSizes s, T* m, T* w, T* written, int* least, T* to) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         int padded = s.PaddedSlots, width = s.Width, heads = s.Heads;
         Recurrence.Copy(m, to, width * padded);
@@ -62,15 +62,15 @@ static unsafe class MannHead
             for (int head = 0; head < heads; head++) to[least[head]] = T.Zero;
             for (int head = 0; head < heads; head++)
             {
-                V k = V.Create(keys[head * width + j]);
+                V a = V.Create(written[head * width + j]);
                 T* weights = w + head * padded;
-                for (int i = 0; i < padded; i += V.Count) V.Store(to + i, V.Fma(k, V.Load(weights + i), V.Load(to + i)));
+                for (int i = 0; i < padded; i += V.Count) V.Store(to + i, V.Fma(a, V.Load(weights + i), V.Load(to + i)));
             }
         }
     }
 
-    /// <summary>From dM' = dL/dM': dL/dM, which replaces it; dL/dw^w, to be written; and dL/dk, to be added to.</summary>
-    public static void WriteBackward<V, T>(in MannSizes s, T* w, T* keys, int* least, T* dm, T* dw, T* dKeys) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    /// <summary>From dM' = dL/dM': dL/dM, which replaces it; dL/dw^w, to be written; and dL/da, to be added to.</summary>
+    public static void WriteBackward<V, T>(in MannSizes s, T* w, T* written, int* least, T* dm, T* dw, T* dWritten) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         int padded = s.PaddedSlots, width = s.Width, heads = s.Heads;
         new Span<T>(dw, heads * padded).Clear();
@@ -79,14 +79,14 @@ static unsafe class MannHead
             for (int head = 0; head < heads; head++)
             {
                 T* weights = w + head * padded, dWeights = dw + head * padded;
-                V k = V.Create(keys[head * width + j]), sum = V.Zero;
+                V a = V.Create(written[head * width + j]), sum = V.Zero;
                 for (int i = 0; i < padded; i += V.Count)
                 {
                     V d = V.Load(dm + i);
                     sum = V.Fma(d, V.Load(weights + i), sum);
-                    V.Store(dWeights + i, V.Fma(d, k, V.Load(dWeights + i)));
+                    V.Store(dWeights + i, V.Fma(d, a, V.Load(dWeights + i)));
                 }
-                dKeys[head * width + j] += V.Sum(sum);
+                dWritten[head * width + j] += V.Sum(sum);
             }
             for (int head = 0; head < heads; head++) dm[least[head]] = T.Zero;
         }

@@ -23,10 +23,10 @@ public readonly record struct MannWeights(Tensor State, Tensor Head, Tensor Head
 /// and backwards. Equal in value and every gradient to the model composed of single operations. At every step
 /// <code>
 /// h_t  = LSTM gates of x_t + W [r_t-1, h_t-1]      x_t = W_x input_t + b is one product for the whole sequence, made before
-/// p_t  = W_p h_t + b_p                             every head's key k (tanh) and gate g (sigmoid)
+/// p_t  = W_p h_t + b_p                             every head's key k, what it writes a (tanh), and its gate g (sigmoid)
 /// w^lu = 1 where w^u_t-1 is least                  (6), a slot for each head
 /// w^w  = g w^r_t-1 + (1 - g) w^lu                  (7)
-/// M_t  = M_t-1, the slots of w^lu emptied, + sum over heads of w^w k                (8)
+/// M_t  = M_t-1, the slots of w^lu emptied, + sum over heads of w^w a                (8); the paper has a = k
 /// w^r  = softmax(strength K(k, M_t))               (2), (3), K the cosine
 /// r_t  = sum over i of w^r(i) M_t(i)               (4)
 /// w^u  = gamma w^u_t-1 + w^r + w^w                 (5)
@@ -199,19 +199,19 @@ public sealed unsafe class MannScan : Operation<MannScan>
         {
             int padded = s.PaddedSlots, width = s.Width;
             T* m = saved.State<T>(saved.Memory, t, b), newMemory = saved.State<T>(saved.Memory, t + 1, b), p = saved.Step<T>(saved.Head, t, b), norms = saved.Step<T>(saved.Norms, t, b);
-            T* used = usage.Pointer<T>() + (long)b * padded, next = saved.State<T>(saved.V, t + 1, b), from = s.ReadFirst ? m : newMemory;
+            T* used = usage.Pointer<T>() + (long)b * padded, next = saved.State<T>(saved.V, t + 1, b);
             T* read = saved.State<T>(saved.Read, t + 1, b), write = saved.Step<T>(saved.Write, t, b), similarity = saved.Step<T>(saved.Similarity, t, b);
             int* least = saved.Step<int>(saved.Least, t, b);
             MannHead.Activate<V, T>(s, p);
             MannHead.LeastUsed(s, used, least);
             MannHead.WriteWeights<V, T>(s, p + s.GateOffset, saved.State<T>(saved.Read, t, b), least, write);
-            MannHead.Write<V, T>(s, m, write, p + s.AddOffset, least, newMemory);
-            MannHead.Norms<V, T>(from, padded, width, norms);
+            MannHead.Write<V, T>(s, m, write, p + s.WrittenOffset, least, newMemory);
+            MannHead.Norms<V, T>(newMemory, padded, width, norms);
             for (int head = 0; head < s.Heads; head++)
             {
                 long row = (long)head * padded, to = (((long)t * x.Shape[1] + b) * s.Heads + head) * s.Slots;
-                MannHead.Address<V, T>(s, from, norms, p + head * width, similarity + row, read + row);
-                NtmHead.Read<V, T>(from, read + row, next + head * width, padded, width);
+                MannHead.Address<V, T>(s, newMemory, norms, p + head * width, similarity + row, read + row);
+                NtmHead.Read<V, T>(newMemory, read + row, next + head * width, padded, width);
                 Recurrence.Copy(read + row, readWeights.Pointer<T>() + to, s.Slots);
                 Recurrence.Copy(write + row, writeWeights.Pointer<T>() + to, s.Slots);
             }
@@ -245,7 +245,7 @@ public sealed unsafe class MannScan : Operation<MannScan>
         Tensor dv = Tensor.Zeros([batch, Recurrence.Pad(s.Reads + s.Hidden)], x.DType), dCell = Tensor.Zeros([batch, s.Hidden], x.DType);
         Tensor dHidden = Tensor.Empty([batch, Recurrence.Pad(s.Hidden)], x.DType);
         Tensor state = Tensor.Zeros([s.Gates, Recurrence.Pad(s.Reads + s.Hidden)], x.DType), head = Tensor.Zeros([s.HeadParameters, Recurrence.Pad(s.Hidden)], x.DType);
-        Tensor scratch = Tensor.Empty([batch, s.Heads + 2, s.PaddedSlots], x.DType);
+        Tensor scratch = Tensor.Empty([batch, Math.Max(s.Heads, 2), s.PaddedSlots], x.DType);
 
         Cpu.For(x.DType, 1, 1, new PackBackward(Input(1), Input(2), state, head));
         Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new BackwardKernel(s, saved, OutputGradient(),
@@ -314,14 +314,19 @@ public sealed unsafe class MannScan : Operation<MannScan>
             T* p = saved.Step<T>(saved.Head, t, b), dm = dMemory.Pointer<T>() + (long)b * dMemory.Strides[0], dw = dRead.Pointer<T>() + (long)b * dRead.Strides[0];
             T* dHead = dp.Pointer<T>() + (long)t * dp.Strides[0] + (long)b * dp.Strides[1], dWrite = scratch.Pointer<T>() + (long)b * scratch.Strides[0];
             T* dState = dv.Pointer<T>() + (long)b * dv.Strides[0], dOut = dy.Pointer<T>() + ((long)t * dy.Shape[1] + b) * outputs;
-            T* write = saved.Step<T>(saved.Write, t, b), before = saved.State<T>(saved.Read, t, b);
+            T* write = saved.Step<T>(saved.Write, t, b), before = saved.State<T>(saved.Read, t, b), read = saved.State<T>(saved.Read, t + 1, b);
+            T* m = saved.State<T>(saved.Memory, t + 1, b), norms = saved.Step<T>(saved.Norms, t, b), similarity = saved.Step<T>(saved.Similarity, t, b);
             int* least = saved.Step<int>(saved.Least, t, b);
             Recurrence.Add<V, T>(dOut, dState, outputs);                                 // [dr, dh] += dy
             new Span<T>(dHead, dp.Strides[1]).Clear();
 
-            if (!s.ReadFirst) Read<V, T>(t, b, saved.State<T>(saved.Memory, t + 1, b), dState, dm, dw, dHead, dWrite);
-            MannHead.WriteBackward<V, T>(s, write, p + s.AddOffset, least, dm, dWrite, dHead + s.AddOffset);
-            if (s.ReadFirst) Read<V, T>(t, b, saved.State<T>(saved.Memory, t, b), dState, dm, dw, dHead, dWrite + s.Heads * padded);
+            for (int head = 0; head < s.Heads; head++)
+            {
+                long row = (long)head * padded;
+                NtmHead.ReadBackward<V, T>(m, read + row, dState + head * width, dm, dw + row, padded, width);
+                MannHead.AddressBackward<V, T>(s, m, norms, p + head * width, similarity + row, read + row, dw + row, dWrite, dHead + head * width, dm);
+            }
+            MannHead.WriteBackward<V, T>(s, write, p + s.WrittenOffset, least, dm, dWrite, dHead + s.WrittenOffset);
             for (int head = 0; head < s.Heads; head++)                                   // (7): dg = dw^w . (w^r' - w^lu), dw^r' = g dw^w
             {
                 T* d = dWrite + head * padded, old = before + head * padded;
@@ -330,18 +335,6 @@ public sealed unsafe class MannScan : Operation<MannScan>
                 for (int i = 0; i < padded; i += V.Count) V.Store(dw + head * padded + i, gate * V.Load(d + i));
             }
             MannHead.ActivateBackward(s, p, dHead);
-        }
-
-        void Read<V, T>(int t, int b, T* m, T* dReads, T* dm, T* dw, T* dHead, T* room) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            int padded = s.PaddedSlots, width = s.Width;
-            T* p = saved.Step<T>(saved.Head, t, b), norms = saved.Step<T>(saved.Norms, t, b), read = saved.State<T>(saved.Read, t + 1, b), similarity = saved.Step<T>(saved.Similarity, t, b);
-            for (int head = 0; head < s.Heads; head++)
-            {
-                long row = (long)head * padded;
-                NtmHead.ReadBackward<V, T>(m, read + row, dReads + head * width, dm, dw + row, padded, width);
-                MannHead.AddressBackward<V, T>(s, m, norms, p + head * width, similarity + row, read + row, dw + row, room, dHead + head * width, dm);
-            }
         }
 
         /// <summary>Back through heads and controller of a group: dz_t, and dv and dc of the step before.</summary>

@@ -9,9 +9,11 @@ namespace NeuralMemory;
 /// <param name="KeyStrength">
 /// What the similarity of key and slot is multiplied by before the softmax. Cosines lie within -1 and 1: without it, which is 1, no slot among many can stand out.
 /// </param>
-/// <param name="ReadFirst">x</param>
-/// <param name="Add">x</param>
-public readonly record struct MannSizes(int Hidden, int Slots, int Width, int Heads, double Decay = .99, double KeyStrength = 10, bool ReadFirst = false, bool Add = false)
+/// <param name="WritesKey">
+/// Whether what a head writes is its key, as in equation (8); else the controller has a vector of its own for it, as most implementations have, and what is stored need not resemble what is
+/// looked for.
+/// </param>
+public readonly record struct MannSizes(int Hidden, int Slots, int Width, int Heads, double Decay = .99, double KeyStrength = 10, bool WritesKey = false)
 {
     /// <summary>Gates of the controller.</summary>
     public int Gates => 4 * Hidden;
@@ -19,12 +21,16 @@ public readonly record struct MannSizes(int Hidden, int Slots, int Width, int He
     /// <summary>What all heads read together.</summary>
     public int Reads => Heads * Width;
 
-    /// <summary>What the controller tells the heads: every head's key, then every head's gate.</summary>
-    public int HeadParameters => (Add ? 2 : 1) * Reads + Heads;
+    /// <summary>What the controller tells the heads: every head's key; what each writes, unless it is the key; every head's gate.</summary>
+    public int HeadParameters => GateOffset + Heads;
 
     internal int PaddedSlots => Recurrence.Pad(Slots);
-    internal int GateOffset => HeadParameters - Heads;
-    internal int AddOffset => Add ? Reads : 0;
+
+    /// <summary>Where, among <see cref="HeadParameters"/>, what is written begins.</summary>
+    public int WrittenOffset => WritesKey ? 0 : Reads;
+
+    /// <summary>Where the gates begin.</summary>
+    public int GateOffset => WrittenOffset + Reads;
 
     /// <exception cref="ArgumentOutOfRangeException">A size is not positive, a constant is out of its range, or there are more heads than slots.</exception>
     public void Check()
