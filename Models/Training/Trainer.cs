@@ -230,7 +230,7 @@ public sealed class Trainer
             State.WindowSequences / seconds, State.WindowTimeSteps / seconds, State.Elapsed);
         (lastMetrics, unsaved) = (metrics, true);
         double? cost = objective.GreaterIsBetter ? -validation : validation;
-        if (cost < State.BestValidation)
+        if (cost <= State.BestValidation)                          // of equal ones the last, which has seen more
         {
             State.BestValidation = cost.Value;
             if (folder is not null) objective.Model.Save(folder.BestPath);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 
 namespace NeuralMemory.Tasks;
 
@@ -14,9 +15,8 @@ namespace NeuralMemory.Tasks;
 public static class BabiFile
 {
     /// <summary>All questions of a file, in order.</summary>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is empty, not UTF-8, or a line is not as described; the message names file and line.</exception>
-    public static List<BabiQuestion> Read(string path) => Parse(Utf8Lines.Read(path), path);
+    /// <exception cref="TextFileException">It is missing, empty, not UTF-8, or a line is not as described; the message names file and line, or the offset.</exception>
+    public static List<BabiQuestion> Read(string path) => Parse(Lines(path), path);
 
     /// <summary>All questions of the lines of a file.</summary>
     /// <param name="lines">The lines.</param>
@@ -33,17 +33,17 @@ public static class BabiFile
             string[] parts = lines[i].Split('\t');
             int space = parts[0].IndexOf(' ');
             if (!TryNumber(space < 0 ? parts[0] : parts[0][..space], out int number))
-                throw new InvalidDataException($"{where}: '{Short(lines[i])}' does not begin with a number; a number, a space and a sentence were expected.");
+                throw new TextFileException($"{where}: '{Short(lines[i])}' does not begin with a number; a number, a space and a sentence were expected.");
             if (number == 1)
             {
                 story.Clear();
                 sentences.Clear();
             }
             else if (number != last + 1)
-                throw new InvalidDataException($"{where}: its number is {number}; {(last == 0 ? "1" : $"{last + 1}, or 1 for a new story,")} was expected.");
+                throw new TextFileException($"{where}: its number is {number}; {(last == 0 ? "1" : $"{last + 1}, or 1 for a new story,")} was expected.");
             last = number;
             string[] words = space < 0 ? [] : Words(parts[0][space..]);
-            if (words.Length == 0) throw new InvalidDataException($"{where}: there are no words after the number {number}; a sentence or a question was expected.");
+            if (words.Length == 0) throw new TextFileException($"{where}: there are no words after the number {number}; a sentence or a question was expected.");
             if (parts.Length == 1)
             {
                 sentences[number] = story.Count;
@@ -51,33 +51,41 @@ public static class BabiFile
                 continue;
             }
             string answer = parts[1].Trim().ToLowerInvariant();
-            if (answer.Length == 0) throw new InvalidDataException($"{where}: the question has no answer; one word was expected after the tab.");
-            if (answer.Contains(' ')) throw new InvalidDataException($"{where}: the answer is '{Short(answer)}'; one word, or several joined by commas, was expected.");
-            if (parts.Length != 3) throw new InvalidDataException($"{where}: {parts.Length - 1} tabs; two were expected: question, answer, numbers of the lines it follows from.");
+            if (answer.Length == 0) throw new TextFileException($"{where}: the question has no answer; one word was expected after the tab.");
+            if (answer.Contains(' ')) throw new TextFileException($"{where}: the answer is '{Short(answer)}'; one word, or several joined by commas, was expected.");
+            if (parts.Length != 3) throw new TextFileException($"{where}: {parts.Length - 1} tabs; two were expected: question, answer, numbers of the lines it follows from.");
             questions.Add(new([.. story], words, answer, [.. parts[2].Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Fact)]));
 
             int Fact(string fact) => TryNumber(fact, out int line) && sentences.TryGetValue(line, out int place) ? place
-                : throw new InvalidDataException($"{where}: the answer follows from line '{Short(fact)}'; the number of an earlier sentence of this story was expected.");
+                : throw new TextFileException($"{where}: the answer follows from line '{Short(fact)}'; the number of an earlier sentence of this story was expected.");
         }
-        if (questions.Count == 0) throw new InvalidDataException($"{source}: there is no question; a line with a question, a tab and its answer was expected.");
+        if (questions.Count == 0) throw new TextFileException($"{source}: there is no question; a line with a question, a tab and its answer was expected.");
         return questions;
     }
 
     /// <summary>The sentences of a story without questions, one on a line; numbers before them may be left out.</summary>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is empty, not UTF-8, or a line has a tab or no words.</exception>
+    /// <exception cref="TextFileException">It is missing, empty, not UTF-8, or a line has a tab or no words.</exception>
     public static string[][] ReadStory(string path)
     {
-        string[] lines = Utf8Lines.Read(path);
-        return [.. lines.Select(Sentence)];
+        return [.. Lines(path).Select(Sentence)];
 
         string[] Sentence(string line, int i)
         {
-            if (line.Contains('\t')) throw new InvalidDataException($"{path}: line {i + 1} has a tab; a sentence was expected, and no question.");
+            if (line.Contains('\t')) throw new TextFileException($"{path}: line {i + 1} has a tab; a sentence was expected, and no question.");
             string[] words = Words(line);
             if (words.Length > 0 && TryNumber(words[0], out _)) words = words[1..];
-            return words.Length > 0 ? words : throw new InvalidDataException($"{path}: line {i + 1} has no words; a sentence was expected.");
+            return words.Length > 0 ? words : throw new TextFileException($"{path}: line {i + 1} has no words; a sentence was expected.");
         }
+    }
+
+    /// <summary>The lines of a file, without their ends.</summary>
+    static string[] Lines(string path)
+    {
+        StringBuilder text = new();
+        foreach (Rune character in TextFile.Characters(path)) text.Append(character);
+        if (text.Length == 0) throw new TextFileException($"{path}: the file is empty; sentences were expected.");
+        string[] lines = text.ToString().Split('\n');
+        return [.. (lines[^1].Length == 0 ? lines[..^1] : lines).Select(line => line.TrimEnd('\r'))];
     }
 
     /// <summary>The words of a sentence: in lower case, without what ends it.</summary>

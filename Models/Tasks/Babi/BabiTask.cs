@@ -35,8 +35,8 @@ public sealed class BabiTask
     /// <param name="folder">The folder.</param>
     /// <param name="number">N, 1 to 20.</param>
     /// <param name="words">All words that there may be; those of the files where it is not given.</param>
-    /// <exception cref="FileNotFoundException">The folder or one of the files is missing.</exception>
-    /// <exception cref="InvalidDataException">A file is malformed, and the message names it and the line; or a word is not among those given.</exception>
+    /// <exception cref="TextFileException">The folder or a file is missing, or a file is malformed; the message names it and the line.</exception>
+    /// <exception cref="InvalidDataException">A word is not among those given.</exception>
     public static BabiTask Read(string folder, int number, WordList? words = null)
     {
         if (number is < 1 or > Count) throw new ArgumentOutOfRangeException(nameof(number), number, $"A task's number from 1 to {Count} was expected.");
@@ -46,10 +46,10 @@ public sealed class BabiTask
     static string Find(string folder, int number, string part)
     {
         string pattern = $"qa{number}_*_{part}.txt";
-        if (!Directory.Exists(folder)) throw new FileNotFoundException($"{folder}: there is no such folder; one with files {pattern} was expected.", folder);
+        if (!Directory.Exists(folder)) throw new TextFileException($"{folder}: there is no such folder; one with files {pattern} was expected.");
         string[] files = Directory.GetFiles(folder, pattern);
         return files.Length == 1 ? files[0]
-            : throw new FileNotFoundException($"{folder}: {(files.Length == 0 ? "no file is" : $"{files.Length} files are")} named {pattern}; one was expected.", folder);
+            : throw new TextFileException($"{folder}: {(files.Length == 0 ? "no file is" : $"{files.Length} files are")} named {pattern}; one was expected.");
     }
 
     /// <summary>Makes a task in the manner of one of <see cref="BabiGenerator.Tasks"/>.</summary>
