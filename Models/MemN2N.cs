@@ -76,8 +76,8 @@ public sealed unsafe class MemN2N : Module
         b = adjacent ? a[0] : Words("b");
         w = adjacent ? c[^1] : Words("w");
         h = adjacent ? null : Parameter("h", [options.Width, options.Width], Initializers.Normal(.1), random);
-        column = Tensor.Persistent([options.Width]);
-        for (int k = 0; k < options.Width; k++) column.Pointer<float>()[k] = (k + 1f) / options.Width;
+        column = Tensor.Persistent([options.Width], DType.Float64);
+        for (int k = 1; k <= options.Width; k++) column.Pointer<double>()[k - 1] = (double)k / options.Width;
     }
 
     /// <summary>How many words there are.</summary>
@@ -135,14 +135,14 @@ public sealed unsafe class MemN2N : Module
     Bags Encode(Tensor words, Tensor counts)
     {
         int longest = words.Shape[^1];
-        Tensor first = Tensor.Zeros(words.Shape), second = Tensor.Zeros(words.Shape);
+        Tensor first = Tensor.Zeros(words.Shape, DType.Float64), second = Tensor.Zeros(words.Shape, DType.Float64);
         for (int i = 0; i < counts.Count; i++)
         {
-            float n = counts.Pointer<int>()[i];
+            double n = counts.Pointer<int>()[i];
             for (int j = 1; j <= n; j++)
             {
-                first.Pointer<float>()[i * longest + j - 1] = Options.PositionEncoding ? 1 - j / n : 1;
-                second.Pointer<float>()[i * longest + j - 1] = -(1 - 2 * j / n);
+                first.Pointer<double>()[i * longest + j - 1] = Options.PositionEncoding ? 1 - j / n : 1;
+                second.Pointer<double>()[i * longest + j - 1] = -(1 - 2 * j / n);
             }
         }
         return new(words, first.To(b.DType), second.To(b.DType));

@@ -83,12 +83,13 @@ public sealed class OneShotObjective : Objective
     {
         double[] right = new double[1 + Task.Length / Task.Classes];
         int run = 0;
-        for (; run < episodes; run += batch)
+        for (int count; run < episodes; run += count)
         {
+            count = Math.Min(batch, episodes - run);
             cancelled.ThrowIfCancellationRequested();
             using (Tape.Step())
             {
-                OneShotEpisode shown = testing.Next(random, batch);
+                OneShotEpisode shown = testing.Next(random, count);
                 Tensor answers = model.Forward(shown.Inputs);
                 for (int row = 0; row < shown.Labels.Count; row++)
                     if (Classification.IsRight(answers, shown.Labels, row)) right[shown.Presentations.Pointer<int>()[row]]++;
