@@ -96,7 +96,7 @@ abstract class ReverseRecipe(string model, long sequences, int batch, double rat
 }
 
 /// <summary>Bahdanau, Cho and Bengio 2014.</summary>
-sealed class BahdanauRecipe() : ReverseRecipe("bahdanau", 96_000, 32, 2e-3, Settings.Hidden.Is(64), Settings.Embedding.Is(32))
+sealed class BahdanauRecipe() : ReverseRecipe("bahdanau", 64_000, 32, 1e-3, Settings.Hidden.Is(32), Settings.Embedding.Is(32))
 {
     public override void Check(RunConfiguration run) => AtMost(6.0 * run.Get(Settings.Hidden) * run.Get(Settings.Hidden), "--hidden");
 
@@ -107,7 +107,7 @@ sealed class BahdanauRecipe() : ReverseRecipe("bahdanau", 96_000, 32, 2e-3, Sett
 }
 
 /// <summary>Sutskever, Vinyals and Le 2014.</summary>
-sealed class Seq2SeqRecipe() : ReverseRecipe("seq2seq", 96_000, 32, 2e-3, Settings.Hidden.Is(64), Settings.Embedding.Is(32), Settings.Layers.Is(1), reversesSource.Is(false))
+sealed class Seq2SeqRecipe() : ReverseRecipe("seq2seq", 64_000, 32, 2e-3, Settings.Hidden.Is(64), Settings.Embedding.Is(32), Settings.Layers.Is(1), reversesSource.Is(false))
 {
     static readonly Setting<bool> reversesSource = Setting.Switch("reverse-source", "Whether the source is read from its end to its start.");
 
@@ -125,7 +125,7 @@ sealed class Seq2SeqRecipe() : ReverseRecipe("seq2seq", 96_000, 32, 2e-3, Settin
 }
 
 /// <summary>Vaswani et al. 2017.</summary>
-sealed class TransformerRecipe() : ReverseRecipe("transformer", 96_000, 32, 1e-3, Settings.Width.Is(64), Settings.Heads.Is(4), feedForward.Is(128), Settings.Layers.Is(2),
+sealed class TransformerRecipe() : ReverseRecipe("transformer", 64_000, 32, 1e-3, Settings.Width.Is(64), Settings.Heads.Is(4), feedForward.Is(128), Settings.Layers.Is(2),
     Settings.Dropout.Is(0), labelSmoothing.Is(0.1), positions.Is("sinusoidal"), warmUp.Is(400))
 {
     static readonly Setting<int> feedForward = Setting.Count("feed-forward", "Units of the transformer's feed-forward networks.");

@@ -121,6 +121,8 @@ public class LanguageAndReverseTests
     [TestCase("train lm --text x --window 0", "--window")]
     [TestCase("train lm --text x --width 10 --heads 4", "--heads", "4")]
     [TestCase("train lm --text x --hidden 4", "--hidden", "gpt")]
+    [TestCase("plot", "paths")]
+    [TestCase("plot /nowhere", "/nowhere", "no lines")]
     [TestCase("generate", "path")]
     [TestCase("generate /nowhere --prompt a", "/nowhere")]
     [TestCase("generate /nowhere --prompt a --max-tokens 0", "--max-tokens")]
@@ -169,6 +171,20 @@ public class LanguageAndReverseTests
         Refuses(["train", "--resume", folder, "--sequences", "24"], copy, "no such file");
         Refuses(["eval", folder], copy, "no such file");
         Assert.That(Run.Here("generate", folder, "--prompt", "alle", "--max-tokens", "5").Code, Is.Zero, "to write, no text is needed");
+    }
+
+    [Test]
+    public void Curves_are_drawn_of_what_runs_logged()
+    {
+        string file = scratch["curve.svg"];
+        (int code, string output, string error) = Run.Here("plot", reverse, scratch["reverse"], "--metric", "accuracy", "--title", "a < b & c", "--out", file);
+        Assert.That((code, error, output), Is.EqualTo((0, "", $"{file}: 2 curves.\n")));
+        System.Xml.Linq.XElement svg = System.Xml.Linq.XElement.Load(file);
+        System.Xml.Linq.XNamespace space = "http://www.w3.org/2000/svg";
+        Assert.That(svg.Elements(space + "polyline").Count(), Is.EqualTo(2));
+        Assert.That(svg.Elements(space + "text").Select(text => text.Value), Does.Contain("a < b & c").And.Contain("sequences").And.Contain("accuracy").And.Contain("reverse"));
+        Assert.That(Run.Here("plot", gpt, "--log", "--out", file).Code, Is.Zero);
+        Refuses(["plot", reverse, "--metric", "wings", "--out", file], "--metric", "wings", "loss, accuracy, validation_accuracy");
     }
 
     [Test]
