@@ -5,7 +5,7 @@ namespace NeuralMemory.Models;
 /// sees it writes to the slots that it has used least, or to those that it has just read. Equation numbers are the paper's.
 /// </summary>
 /// <remarks>
-/// <see cref="Forward"/> runs the fused <see cref="MannScan"/>. <see cref="ForwardComposed"/> computes the same from single operations; it is there to be read, and to be compared with.
+/// <see cref="Forward"/> runs the fused <see cref="MannScan"/>. <see cref="ForwardComposed"/> computes the same from single operations, with the equations beside the lines.
 /// </remarks>
 public sealed class Mann : SequenceModel
 {
@@ -68,50 +68,12 @@ public sealed class Mann : SequenceModel
             Zeros([batch, Sizes.Reads]), Zeros([batch, Sizes.Hidden]), Zeros([batch, Sizes.Hidden]));
     }
 
-    /// <summary>As <see cref="Run"/>, composed from single operations, one step at a time.</summary>
+    /// <summary>As <see cref="Run"/>, composed from single operations, one step at a time: see <see cref="MannComposed"/> for the equations.</summary>
     public MannRun ForwardComposed(Tensor input, MannState? state = null)
     {
         CheckInput(input);
-        MannState s = state ?? Start(input.Shape[1]);
-        Tensor[] outputs = new Tensor[input.Shape[0]], reads = new Tensor[outputs.Length], writes = new Tensor[outputs.Length];
-        for (int t = 0; t < outputs.Length; t++)
-        {
-            s = Step(input.Select(0, t), s, out writes[t]);
-            outputs[t] = Tensor.Concat(-1, s.Reads, s.Hidden).Linear(outputWeight, outputBias);
-            reads[t] = s.ReadWeights;
-        }
-        return new(Tensor.Stack(0, outputs), s, Tensor.Stack(0, reads).Detach(), Tensor.Stack(0, writes).Detach());
-    }
-
-    /// <summary>One step: from input x_t [batch, inputs] and the state before to the state after.</summary>
-    MannState Step(Tensor x, MannState before, out Tensor ww)
-    {
-        int batch = x.Shape[0];
-        (Tensor h, Tensor c) = Controller(x, before);
-        Tensor p = h.Linear(headWeight, headBias);
-        Tensor k = p.Slice(-1, 0, Sizes.Reads).Tanh().Reshape([batch, Sizes.Heads, Sizes.Width]);
-        Tensor a = Sizes.WritesKey ? k : p.Slice(-1, Sizes.WrittenOffset, Sizes.GateOffset).Tanh().Reshape(k.Shape);
-        Tensor g = p.Slice(-1, Sizes.GateOffset, Sizes.HeadParameters).Sigmoid().Unsqueeze(2);
-
-        Tensor wlu = (-before.Usage).TopK(Sizes.Heads).Indices.OneHot(Sizes.Slots, x.DType);       // (6) 1 where usage is least, a slot for each head
-        ww = g * before.ReadWeights + (1 - g) * wlu;                                               // (7) sigma(alpha) w^r_(t-1) + (1 - sigma(alpha)) w^lu_(t-1)
-        Tensor m = before.Memory * (1 - wlu.Sum(1)).Unsqueeze(2) + ww.T.MatMul(a);                 // (8) the least used slots are emptied, and M_t(i) = M_(t-1)(i) + w^w(i) a; the paper has a = k
-        Tensor similarity = k.MatMul(m.T) / (Length(k) * Length(m).T);                             // (2) K(k, M(i)): [batch, heads, slots]
-        Tensor wr = (Sizes.KeyStrength * similarity).Softmax();                                    // (3)
-        Tensor r = wr.MatMul(m).Reshape([batch, Sizes.Reads]);                                     // (4) r = sum over i of w^r(i) M(i)
-        Tensor wu = Sizes.Decay * before.Usage + (wr.Sum(1) + ww.Sum(1)).Detach();                 // (5) w^u = gamma w^u_(t-1) + w^r + w^w
-        return new(m, wu, wr, r, h, c);
-    }
-
-    /// <summary>|v| of every row: [.., 1].</summary>
-    static Tensor Length(Tensor v) => (v.Square().Sum([-1], keepDimensions: true) + MannScan.Epsilon).Sqrt();
-
-    (Tensor Hidden, Tensor Cell) Controller(Tensor x, MannState before)
-    {
-        Tensor z = x.Linear(inputWeight, inputBias) + Tensor.Concat(-1, before.Reads, before.Hidden).Linear(stateWeight);
-        Tensor Gate(int i) => z.Slice(-1, i * Sizes.Hidden, (i + 1) * Sizes.Hidden);
-        Tensor c = Gate(1).Sigmoid() * before.Cell + Gate(0).Sigmoid() * Gate(2).Tanh();
-        return (Gate(3).Sigmoid() * c.Tanh(), c);
+        (Tensor y, MannState final) = MannComposed.Apply(input.Linear(inputWeight, inputBias), new(stateWeight, headWeight, headBias), state ?? Start(input.Shape[1]), Sizes, out Tensor reads, out Tensor writes);
+        return new(y.Linear(outputWeight, outputBias), final, reads, writes);
     }
 
     void CheckInput(Tensor input)

@@ -1,4 +1,5 @@
 using System.Numerics;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -20,7 +21,7 @@ public readonly record struct MannWeights(Tensor State, Tensor Head, Tensor Head
 
 /// <summary>
 /// A memory-augmented neural network over a whole sequence (Santoro et al. 2016, arXiv:1605.06065), fused: the memory of a sequence stays in the cache while the loop over time runs, forwards
-/// and backwards. Equal in value and every gradient to the model composed of single operations. At every step
+/// and backwards. Equal in value and every gradient to <see cref="MannComposed"/>, which a GPU runs instead. At every step
 /// <code>
 /// h_t  = LSTM gates of x_t + W [r_t-1, h_t-1]      x_t = W_x input_t + b is one product for the whole sequence, made before
 /// p_t  = W_p h_t + b_p                             every head's key k, what it writes a (tanh), and its gate g (sigmoid)
@@ -82,6 +83,7 @@ public sealed unsafe class MannScan : Operation<MannScan>
     /// <exception cref="ShapeException">A shape does not follow from the sizes.</exception>
     public static (Tensor Output, MannState Final) Apply(Tensor x, in MannWeights weights, in MannState start, in MannSizes sizes, out Tensor readWeights, out Tensor writeWeights)
     {
+        if (GpuBackend.Current is not null) return MannComposed.Apply(x, weights, start, sizes, out readWeights, out writeWeights);
         (int time, int batch) = Check(x, weights, start, sizes);
         MannSizes s = sizes;
         Tensor memory = start.Memory.Contiguous(), before = start.ReadWeights.Contiguous(), reads = start.Reads.Contiguous(), hidden = start.Hidden.Contiguous(), cell = start.Cell.Contiguous();
@@ -109,7 +111,7 @@ public sealed unsafe class MannScan : Operation<MannScan>
         return (y, final);
     }
 
-    static (int Time, int Batch) Check(Tensor x, in MannWeights w, in MannState start, in MannSizes s)
+    internal static (int Time, int Batch) Check(Tensor x, in MannWeights w, in MannState start, in MannSizes s)
     {
         const string name = nameof(MannScan);
         s.Check();

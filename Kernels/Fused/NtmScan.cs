@@ -1,4 +1,5 @@
 using System.Numerics;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -31,7 +32,7 @@ public readonly record struct NtmWeights(Tensor Read, Tensor? Recurrent, Tensor 
 /// </code>
 /// All heads address and read the memory as the step finds it; then all writing heads erase, and then add.
 /// </summary>
-public sealed unsafe class NtmScan : Operation<NtmScan>
+public sealed unsafe partial class NtmScan : Operation<NtmScan>
 {
     /// <summary>Keeps the logarithm of equation (9) finite where a shifted weight is zero.</summary>
     public const double SharpenEpsilon = NtmAddressing.SharpenEpsilon;
@@ -96,11 +97,16 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
         Tensor lastCell = Tensor.Zeros([batch, s.Hidden], x.DType);
         weightings = Tensor.Empty([time, batch, s.Heads, s.Slots], x.DType);
 
-        Forward forward = new(s, saved, x, memory, before, reads, hidden, cell, weights.HeadBias.Contiguous(),
-            Tensor.Empty([s.Reads + s.Hidden, Recurrence.Pad(s.Gates)], x.DType), Tensor.Empty([s.Hidden, Recurrence.Pad(s.HeadParameters)], x.DType),
-            Tensor.Empty([batch, s.PaddedSlots + s.Shifts + Recurrence.Lanes], x.DType), y, lastMemory, lastWeightings, lastCell, weightings);
-        Cpu.For(x.DType, 1, 1, new PackForward(s, weights.Read, recurrent, weights.Head, forward.RecurrentTransposed, forward.HeadTransposed));
-        Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, forward);
+        if (GpuBackend.Current is { } gpu)
+            Launch(gpu, s, saved, x, weights, recurrent, new(memory, before, reads, hidden, cell), new(lastMemory, lastWeightings, reads, hidden, lastCell), y, weightings);
+        else
+        {
+            Forward forward = new(s, saved, x, memory, before, reads, hidden, cell, weights.HeadBias.Contiguous(),
+                Tensor.Empty([s.Reads + s.Hidden, Recurrence.Pad(s.Gates)], x.DType), Tensor.Empty([s.Hidden, Recurrence.Pad(s.HeadParameters)], x.DType),
+                Tensor.Empty([batch, s.PaddedSlots + s.Shifts + Recurrence.Lanes], x.DType), y, lastMemory, lastWeightings, lastCell, weightings);
+            Cpu.For(x.DType, 1, 1, new PackForward(s, weights.Read, recurrent, weights.Head, forward.RecurrentTransposed, forward.HeadTransposed));
+            Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, forward);
+        }
 
         if (Record([y, lastMemory, lastWeightings, lastCell], [x, weights.Read, recurrent, weights.Head, weights.HeadBias, memory, before, reads, hidden, cell]) is { } node)
             (node.sizes, node.saved) = (s, saved);
@@ -203,7 +209,7 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
             {
                 T* gate = z + (long)g * gateStride, h = next + (long)g * vStride + s.Reads;
                 if (s.Controller == NtmController.Lstm)
-                    LstmGates.Forward<V, T>(gate, saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g), h, s.Hidden);
+                    RecurrentStep<LstmCell>.Forward<V, T>(null, gate, h, saved.State<T>(saved.Cell, t, first + g), h, saved.State<T>(saved.Cell, t + 1, first + g), s.Hidden);
                 else
                     for (int j = 0; j < s.Hidden; j += V.Count)
                         Lanes.Store(h + j, 1, V.Tanh(Lanes.Load<V, T>(gate + j, 1, s.Hidden - j)), s.Hidden - j);
@@ -256,15 +262,22 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
         Tensor dz = Tensor.Empty([time, batch, Recurrence.Pad(s.Gates)], x.DType), dp = Tensor.Empty([time, batch, Recurrence.Pad(s.HeadParameters)], x.DType);
         Tensor dMemory = Tensor.Zeros([batch, s.Width, s.PaddedSlots], x.DType), dWeightings = Tensor.Zeros([batch, s.Heads, s.PaddedSlots], x.DType);
         Tensor dv = Tensor.Zeros([batch, Recurrence.Pad(s.Reads + s.Hidden)], x.DType), dCell = Tensor.Zeros([batch, s.Hidden], x.DType);
-        Tensor dHidden = Tensor.Empty([batch, Recurrence.Pad(s.Hidden)], x.DType);
-        Tensor recurrent = Tensor.Zeros([s.Gates, Recurrence.Pad(s.Reads + s.Hidden)], x.DType);      // no weight leads back to a feed-forward layer's own past
-        Tensor head = Tensor.Empty([s.HeadParameters, Recurrence.Pad(s.Hidden)], x.DType);
-        Tensor scratch = Tensor.Empty([batch, 2 * s.PaddedSlots + s.Shifts + Recurrence.Lanes], x.DType);
+        Tensor dy = OutputGradient();
+        Tensor? dLastMemory = HasOutputGradient(1) ? OutputGradient(1) : null, dLastWeightings = HasOutputGradient(2) ? OutputGradient(2) : null;
+        Tensor? dLastCell = HasOutputGradient(3) ? OutputGradient(3) : null;
+        if (GpuBackend.Current is { } gpu)
+            LaunchBackward(gpu, s, saved, dy, dLastMemory, dLastWeightings, dLastCell, Input(1), Input(2), Input(3), dz, dp, dMemory, dWeightings, dv, dCell);
+        else
+        {
+            Tensor dHidden = Tensor.Empty([batch, Recurrence.Pad(s.Hidden)], x.DType);
+            Tensor recurrent = Tensor.Zeros([s.Gates, Recurrence.Pad(s.Reads + s.Hidden)], x.DType);      // no weight leads back to a feed-forward layer's own past
+            Tensor head = Tensor.Empty([s.HeadParameters, Recurrence.Pad(s.Hidden)], x.DType);
+            Tensor scratch = Tensor.Empty([batch, 2 * s.PaddedSlots + s.Shifts + Recurrence.Lanes], x.DType);
 
-        Cpu.For(x.DType, 1, 1, new PackBackward(s, Input(1), Input(2), Input(3), recurrent, head));
-        Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new BackwardKernel(s, saved, OutputGradient(),
-            HasOutputGradient(1) ? OutputGradient(1) : null, HasOutputGradient(2) ? OutputGradient(2) : null, HasOutputGradient(3) ? OutputGradient(3) : null,
-            recurrent, head, dz, dp, dMemory, dWeightings, dv, dCell, dHidden, scratch));
+            Cpu.For(x.DType, 1, 1, new PackBackward(s, Input(1), Input(2), Input(3), recurrent, head));
+            Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new BackwardKernel(s, saved, dy,
+                dLastMemory, dLastWeightings, dLastCell, recurrent, head, dz, dp, dMemory, dWeightings, dv, dCell, dHidden, scratch));
+        }
 
         int rows = time * batch;
         Tensor dzRows = dz.Reshape([rows, Recurrence.Pad(s.Gates)]).Slice(1, 0, s.Gates), dpRows = dp.Reshape([rows, Recurrence.Pad(s.HeadParameters)]).Slice(1, 0, s.HeadParameters);
@@ -359,8 +372,8 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
             {
                 T* gates = saved.Step<T>(saved.Gates, t, first + g), d = dGates + (long)g * dz.Strides[1], dHiddenRow = dh + (long)g * dHidden.Strides[0];
                 if (s.Controller == NtmController.Lstm)
-                    LstmGates.Backward<V, T>(gates, saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g), dHiddenRow,
-                        dCell.Pointer<T>() + (long)(first + g) * s.Hidden, d, s.Hidden);
+                    RecurrentStep<LstmCell>.Backward<V, T>(gates, null, saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g), dHiddenRow,
+                        dCell.Pointer<T>() + (long)(first + g) * s.Hidden, d, null, s.Hidden);
                 else
                 {
                     T* h = saved.State<T>(saved.V, t + 1, first + g) + s.Reads;

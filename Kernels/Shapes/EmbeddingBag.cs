@@ -1,4 +1,5 @@
 using System.Numerics;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -17,6 +18,7 @@ public sealed unsafe class EmbeddingBag : Operation<EmbeddingBag>
         if (indices.Rank == 0 || indices.Shape != weights.Shape)
             throw new ShapeException("EmbeddingBag", $"the indices are {indices.Shape} and the weights {weights.Shape}: both must be [.., J].");
         Indices.Check("EmbeddingBag", indices, table.Shape[0], 0, table.Shape);
+        if (GpuBackend.Current is not null) return (table.Embedding(indices) * weights.Unsqueeze(-1)).Sum(-2);
         (indices, weights) = (indices.Contiguous(), weights.Contiguous());
         Tensor y = Tensor.Empty(indices.Shape.With(indices.Rank - 1, table.Shape[1]), table.DType);
         Cpu.For(y.DType, Bags(indices), Cpu.Rows(table.Shape[1] * indices.Shape[^1]), new Forward(table, indices, weights, y));

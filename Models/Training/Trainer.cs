@@ -113,6 +113,7 @@ public sealed class Trainer
     /// <exception cref="NonFiniteException">A loss, a gradient or a parameter became NaN or infinite. The last checkpoint is as it was.</exception>
     public TrainingResult Run(CancellationToken cancellationToken = default)
     {
+        using Tape.Scope device = Backend.Use(objective.Model.Backend);
         stopRequested = false;
         clock = Stopwatch.GetTimestamp();
         Begin();
@@ -157,31 +158,20 @@ public sealed class Trainer
         using (Tape.Step())
         {
             Tensor loss = objective.Loss(random, options.Batch);
-            double value = loss.Item();
-            finite = double.IsFinite(value);
+            optimizer.ZeroGradient();
+            loss.Backward();
+            if (options.Schedule is { } schedule) optimizer.LearningRate = schedule.LearningRate(optimizer.StepCount);
+            // Not finite where the loss or a gradient is not: then nothing is updated. On a GPU all of it is under way before the loss is waited for.
+            Tensor guard = Gradients.Clip(optimizer.Parameters, options.ClipValue, options.ClipNorm) + 0 * loss.Detach();
+            optimizer.Step(guard);
+            finite = double.IsFinite(guard.Item());
             if (finite)
             {
-                optimizer.ZeroGradient();
-                loss.Backward();
-                finite = double.IsFinite(Clip());
-            }
-            if (finite)
-            {
-                if (options.Schedule is { } schedule) optimizer.LearningRate = schedule.LearningRate(optimizer.StepCount);
-                optimizer.Step();
-                Count(value);
+                Count(loss.Item());
                 Sample();
             }
         }
         if (!finite) throw Diagnose(position);
-    }
-
-    /// <summary>Clips the gradients.</summary>
-    /// <returns>Their norm before it was clipped: not finite where one of them is not.</returns>
-    double Clip()
-    {
-        if (options.ClipValue is { } limit) Gradients.ClipValue(optimizer.Parameters, limit);
-        return options.ClipNorm is { } norm ? Gradients.ClipNorm(optimizer.Parameters, norm) : Gradients.Norm(optimizer.Parameters);
     }
 
     void Count(double loss)

@@ -44,26 +44,30 @@ public class FusedCases : ICaseSource
 
     static OperationCase Lstm(int time, int batch, int hidden, int[]? lengths = null, bool reverse = false)
     {
-        Tensor? packed = lengths is null ? null : Tensor.From(lengths, [batch]);
         return new($"LstmScan [{time}, {batch}] of {hidden}{(lengths is null ? "" : ", packed")}{(reverse ? ", reverse" : "")}",
-            x => Join(LstmScan.Apply(x[0], x[1], x[2], x[3], packed, reverse)), LstmInputs(time, batch, hidden));
+            x => Join(LstmScan.Apply(x[0], x[1], x[2], x[3], Packed(x, 4), reverse)), With(lengths, LstmInputs(time, batch, hidden)));
     }
 
     static IEnumerable<OperationCase> Others(int time, int batch, int hidden, int[]? lengths = null, bool reverse = false)
     {
-        Tensor? packed = lengths is null ? null : Tensor.From(lengths, [batch]);
         string what = $"[{time}, {batch}] of {hidden}{(lengths is null ? "" : ", packed")}{(reverse ? ", reverse" : "")}";
         yield return new($"RnnScan {what}", x =>
         {
-            (Tensor y, Tensor h) = RnnScan.Apply(x[0], x[1], x[2], packed, reverse);
+            (Tensor y, Tensor h) = RnnScan.Apply(x[0], x[1], x[2], Packed(x, 3), reverse);
             return Tensor.Concat(0, y.Reshape(flat), h.Reshape(flat));
-        }, r => [r.Uniform([time, batch, hidden]), r.Uniform([hidden, hidden], -1, 1), r.Uniform([batch, hidden])]);
+        }, With(lengths, r => [r.Uniform([time, batch, hidden]), r.Uniform([hidden, hidden], -1, 1), r.Uniform([batch, hidden])]));
         yield return new($"GruScan {what}", x =>
         {
-            (Tensor y, Tensor h) = GruScan.Apply(x[0], x[1], x[2], x[3], packed, reverse);
+            (Tensor y, Tensor h) = GruScan.Apply(x[0], x[1], x[2], x[3], Packed(x, 4), reverse);
             return Tensor.Concat(0, y.Reshape(flat), h.Reshape(flat));
-        }, r => [r.Uniform([time, batch, 3 * hidden]), r.Uniform([3 * hidden, hidden], -1, 1), r.Uniform([3 * hidden]), r.Uniform([batch, hidden])]);
+        }, With(lengths, r => [r.Uniform([time, batch, 3 * hidden]), r.Uniform([3 * hidden, hidden], -1, 1), r.Uniform([3 * hidden]), r.Uniform([batch, hidden])]));
     }
+
+    /// <summary>The inputs, and after them the lengths where there are any.</summary>
+    static Func<Philox, Tensor[]> With(int[]? lengths, Func<Philox, Tensor[]> inputs) =>
+        lengths is null ? inputs : r => [.. inputs(r), Tensor.From(lengths, [lengths.Length])];
+
+    static Tensor? Packed(Tensor[] x, int at) => x.Length > at ? x[at] : null;
 
     /// <summary>The output and all of the final state that has a gradient.</summary>
     static OperationCase Mann(int time, int batch, MannSizes s) => new($"MannScan {s.Slots} x {s.Width}, {s.Heads} heads, [{time}, {batch}]{(s.WritesKey ? ", writing keys" : "")}", x =>
