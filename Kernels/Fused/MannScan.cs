@@ -192,7 +192,10 @@ public sealed unsafe class MannScan : Operation<MannScan>
             }
             Recurrence.MultiplyAdd<V, T>(stateTransposed.Pointer<T>(), gateStride, v, vStride, s.Reads + s.Hidden, z, gateStride, gateStride, count);
             for (int g = 0; g < count; g++)
-                LstmGates.Forward<V, T>(z + (long)g * gateStride, saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g), next + (long)g * vStride + s.Reads, s.Hidden);
+            {
+                T* h = next + (long)g * vStride + s.Reads;
+                RecurrentStep<LstmCell>.Forward<V, T>(null, z + (long)g * gateStride, h, saved.State<T>(saved.Cell, t, first + g), h, saved.State<T>(saved.Cell, t + 1, first + g), s.Hidden);
+            }
             Recurrence.MultiplyAdd<V, T>(headTransposed.Pointer<T>(), headStride, next + s.Reads, vStride, s.Hidden, p, headStride, headStride, count);
         }
 
@@ -348,8 +351,8 @@ public sealed unsafe class MannScan : Operation<MannScan>
             Recurrence.MultiplyAdd<V, T>(headWeight.Pointer<T>(), headWeight.Strides[0], dHead, dp.Strides[1], s.HeadParameters, dh, dHidden.Strides[0], headWeight.Strides[0], count);
             for (int g = 0; g < count; g++)
             {
-                LstmGates.Backward<V, T>(saved.Step<T>(saved.Gates, t, first + g), saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g),
-                    dh + (long)g * dHidden.Strides[0], dCell.Pointer<T>() + (long)(first + g) * s.Hidden, dGates + (long)g * dz.Strides[1], s.Hidden);
+                RecurrentStep<LstmCell>.Backward<V, T>(saved.Step<T>(saved.Gates, t, first + g), null, saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g),
+                    dh + (long)g * dHidden.Strides[0], dCell.Pointer<T>() + (long)(first + g) * s.Hidden, dGates + (long)g * dz.Strides[1], null, s.Hidden);
                 new Span<T>(dState + (long)g * dv.Strides[0], dv.Strides[0]).Clear();
             }
             Recurrence.MultiplyAdd<V, T>(stateWeight.Pointer<T>(), stateWeight.Strides[0], dGates, dz.Strides[1], s.Gates, dState, dv.Strides[0], stateWeight.Strides[0], count);
