@@ -47,6 +47,7 @@ public sealed unsafe class MemN2N : Module
     readonly Tensor b, w;
     readonly Tensor? h;
     readonly Tensor column;                                                           // k/d of section 4.1
+    readonly Tensor[] p;                                                              // where each hop looks, [batch, sentences]
 
     /// <summary>A network with weights drawn from N(0, 0.1) (section 4.2).</summary>
     /// <param name="vocabulary">How many words there are; every one of them can be the answer.</param>
@@ -63,6 +64,7 @@ public sealed unsafe class MemN2N : Module
         if (!(options.TimeNoise is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(options.TimeNoise), options.TimeNoise, "A probability below 1 was expected.");
         (Vocabulary, Options, Noise) = (vocabulary, options, noise);
         (a, c, timesA, timesC) = (new Tensor[options.Hops], new Tensor[options.Hops], new Tensor[options.Hops], new Tensor[options.Hops]);
+        p = new Tensor[options.Hops];
         bool adjacent = options.Tying == MemoryTying.Adjacent;
 
         Tensor Words(string name) => Parameter(name, [vocabulary, options.Width], Initializers.Normal(.1), random);
@@ -105,7 +107,6 @@ public sealed unsafe class MemN2N : Module
         (Tensor ages, Tensor present) = Ages(stories.SentenceWords);
         Tensor visible = present.Squeeze(2), hidden = (visible - 1) * 1e9;            // [batch, slots]: 1 and 0; 0 and -1e9
 
-        Tensor[] p = new Tensor[Options.Hops];
         Tensor u = Embed(b, questions), m = default, read = default;                  // [batch, d]
         for (int k = 0; k < Options.Hops; k++)
         {

@@ -144,7 +144,7 @@ public class StoryAndOneShotTrainingTests
     [Test]
     public void Prototypes_are_remembered_from_one_presentation()
     {
-        JsonElement accuracy = Train("oneshot").GetProperty("accuracy_by_presentation");
+        JsonElement accuracy = Train("oneshot", "--sequences", "16000").GetProperty("accuracy_by_presentation");
         Assert.That(accuracy.GetProperty("2").GetDouble(), Is.GreaterThanOrEqualTo(.85));
         Assert.That(accuracy.GetProperty("5").GetDouble(), Is.GreaterThanOrEqualTo(.93));
     }
@@ -152,5 +152,5 @@ public class StoryAndOneShotTrainingTests
     [TestCase("--model", "lstm")]
     [TestCase("--key-strength", "1")]
     public void Neither_an_LSTM_nor_a_memory_without_key_strength_remembers_them(params string[] broken) =>
-        Assert.That(Train(["oneshot", .. broken]).GetProperty("accuracy_by_presentation").GetProperty("2").GetDouble(), Is.LessThan(.6));
+        Assert.That(Train(["oneshot", "--sequences", "16000", .. broken]).GetProperty("accuracy_by_presentation").GetProperty("2").GetDouble(), Is.LessThan(.6));
 }

@@ -131,6 +131,26 @@ public sealed class MannTests
         }
     }
 
+    [TestCase(0, new[] { 2, 3, 21 }, "MannScan: x is [2, 3, 21]; [time, batch, 20] was expected.")]
+    [TestCase(1, new[] { 20, 7 }, "MannScan: the state weight is [20, 7]; [20, 8] was expected.")]
+    [TestCase(2, new[] { 7, 4 }, "MannScan: the head weight is [7, 4]; [7, 5] was expected.")]
+    [TestCase(3, new[] { 8 }, "MannScan: the head bias is [8]; [7] was expected.")]
+    [TestCase(4, new[] { 3, 7, 4 }, "MannScan: the memory is [3, 7, 4]; [3, 7, 3] was expected.")]
+    [TestCase(5, new[] { 3, 6 }, "MannScan: the usage is [3, 6]; [3, 7] was expected.")]
+    [TestCase(6, new[] { 3, 2, 7 }, "MannScan: the read weights is [3, 2, 7]; [3, 1, 7] was expected.")]
+    [TestCase(7, new[] { 3, 4 }, "MannScan: the vectors read is [3, 4]; [3, 3] was expected.")]
+    [TestCase(8, new[] { 2, 5 }, "MannScan: the hidden state is [2, 5]; [3, 5] was expected.")]
+    [TestCase(9, new[] { 3, 6 }, "MannScan: the cell is [3, 6]; [3, 5] was expected.")]
+    public void The_scan_and_its_composition_refuse_shapes_that_do_not_follow_from_the_sizes(int which, int[] wrong, string message)
+    {
+        int[][] shapes = [[2, 3, 20], [20, 8], [7, 5], [7], [3, 7, 3], [3, 7], [3, 1, 7], [3, 3], [3, 5], [3, 5]];
+        shapes[which] = wrong;
+        Tensor[] x = [.. shapes.Select(shape => Tensor.Zeros(new(shape)))];
+        MannState state = new(x[4], x[5], x[6], x[7], x[8], x[9]);
+        Assert.That(() => MannScan.Apply(x[0], new(x[1], x[2], x[3]), state, Sizes[0], out _, out _), Throws.TypeOf<ShapeException>().With.Message.EqualTo(message));
+        Assert.That(() => MannComposed.Apply(x[0], new(x[1], x[2], x[3]), state, Sizes[0], out _, out _), Throws.TypeOf<ShapeException>().With.Message.EqualTo(message));
+    }
+
     [Test]
     public void Refuses_sizes_and_inputs_that_do_not_fit()
     {
