@@ -12,7 +12,8 @@ static class CommandLine
     {
         RootCommand root = new("Trains and tests neural networks that read, write and address a memory.")
         {
-            TrainCommand.Create(session), EvalCommand.Create(session), GenerateCommand.Create(session), InspectCommand.Create(session), PlotCommand.Create(session), DevicesCommand.Create(session),
+            TrainCommand.Create(session), EvalCommand.Create(session), GenerateCommand.Create(session), AskCommand.Create(session), InspectCommand.Create(session),
+            PlotCommand.Create(session), DevicesCommand.Create(session),
         };
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         try
@@ -28,7 +29,7 @@ static class CommandLine
         {
             return Fail(e, ExitCode.Failed);
         }
-        catch (Exception e) when (e is UsageException or CheckpointException or ShapeException or TextFileException)
+        catch (Exception e) when (e is UsageException or CheckpointException or ShapeException or TextFileException or InvalidDataException or FileNotFoundException)
         {
             return Fail(e, ExitCode.BadInput);
         }

@@ -17,6 +17,9 @@ public abstract class Objective(Module model)
     /// <summary>Generators that the model draws from while it is trained, for dropout for instance, by name. Checkpoints keep their positions.</summary>
     public IReadOnlyList<(string Name, Philox Random)> Generators { get; init; } = [];
 
+    /// <summary>Updates done before the next: the trainer keeps it, across resumes too.</summary>
+    public long Updates { get; set; }
+
     /// <summary>The names of what <see cref="Measure"/> measures, in its order, as <c>metrics.jsonl</c> has them: <c>accuracy</c>, <c>wrong_bits</c>.</summary>
     public virtual IReadOnlyList<string> Metrics => [];
 

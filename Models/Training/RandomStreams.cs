@@ -14,4 +14,7 @@ public static class RandomStreams
 
     /// <summary>For the episodes of <see cref="Validation"/>, the same ones each time.</summary>
     public const ulong Validation = 3;
+
+    /// <summary>For what a model draws while it is trained.</summary>
+    public const ulong Noise = 4;
 }

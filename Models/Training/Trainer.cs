@@ -154,6 +154,7 @@ public sealed class Trainer
         ulong position = random.Position;
         for (int i = 0; i < generatorPositions.Length; i++) generatorPositions[i] = generators[i].Random.Position;
         bool finite;
+        objective.Updates = State.Steps;
         using (Tape.Step())
         {
             Tensor loss = objective.Loss(random, options.Batch);

@@ -29,6 +29,12 @@ public class FusedCases : ICaseSource
         Ntm("of one slot", 3, 1, new(3, 1, 2, 1, 1, 1, NtmController.Lstm)),
         Ntm("of shifts as wide as the memory", 3, 2, new(3, 5, 2, 1, 1, 5, NtmController.Lstm)),
         Ntm("of no steps", 0, 2, new(3, 5, 2, 1, 1, 3, NtmController.Lstm)),
+
+        Mann(4, 1, new(5, 7, 3, 1)),
+        Mann(3, 6, new(9, 20, 4, 2, Decay: .9)),
+        Mann(3, 3, new(6, 16, 5, 3, KeyStrength: 2, WritesKey: true)),
+        Mann(3, 2, new(3, 1, 2, 1)),
+        Mann(0, 2, new(3, 5, 2, 1)),
     ];
 
     static Tensor Join((Tensor First, Tensor Second, Tensor Third) y) => Tensor.Concat(0, y.First.Reshape(flat), y.Second.Reshape(flat), y.Third.Reshape(flat));
@@ -62,6 +68,19 @@ public class FusedCases : ICaseSource
         lengths is null ? inputs : r => [.. inputs(r), Tensor.From(lengths, [lengths.Length])];
 
     static Tensor? Packed(Tensor[] x, int at) => x.Length > at ? x[at] : null;
+
+    /// <summary>The output and all of the final state that has a gradient.</summary>
+    static OperationCase Mann(int time, int batch, MannSizes s) => new($"MannScan {s.Slots} x {s.Width}, {s.Heads} heads, [{time}, {batch}]{(s.WritesKey ? ", writing keys" : "")}", x =>
+    {
+        MannState start = new(x[4], Tensor.Zeros([batch, s.Slots], x[0].DType), x[5].Softmax(), x[6], x[7], x[8]);
+        (Tensor y, MannState end) = MannScan.Apply(x[0], new(x[1], x[2], x[3]), start, s, out _, out _);
+        return Tensor.Concat(0, y.Reshape(flat), end.Memory.Reshape(flat), end.ReadWeights.Reshape(flat), end.Reads.Reshape(flat), end.Hidden.Reshape(flat), end.Cell.Reshape(flat));
+    },
+    r =>
+    [
+        r.Uniform([time, batch, s.Gates]), r.Uniform([s.Gates, s.Reads + s.Hidden], -1, 1), r.Uniform([s.HeadParameters, s.Hidden], -1, 1), r.Uniform([s.HeadParameters]),
+        r.Uniform([batch, s.Slots, s.Width]), r.Uniform([batch, s.Heads, s.Slots], -1, 1), r.Uniform([batch, s.Reads]), r.Uniform([batch, s.Hidden]), r.Uniform([batch, s.Hidden]),
+    ]);
 
     /// <summary>The output and all of the final state.</summary>
     static OperationCase Ntm(string what, int time, int batch, NtmSizes s)

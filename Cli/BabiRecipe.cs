@@ -1,0 +1,121 @@
+using NeuralMemory.Models;
+using NeuralMemory.Optimizers;
+using NeuralMemory.Tasks;
+using NeuralMemory.Training;
+
+namespace NeuralMemory.Cli;
+
+/// <summary>Questions about stories, answered by an end-to-end memory network as Sukhbaatar et al. 2015 trained it (arXiv:1503.08895, section 4.2).</summary>
+sealed class BabiRecipe() : Recipe("babi", "memn2n")
+{
+    const int QuestionsMade = 1000, Epoch = 28 * QuestionsInBatch, QuestionsInBatch = 32, LinearEpochs = 20, Epochs = 100, EpochsToHalve = 25;
+    const double MostNorm = 40;
+
+    static readonly Setting<string> data = Setting.Path("data", "A folder of bAbI files, or of Omniglot's zip files; without it the program makes stories, or prototypes, of its own.", "DIR");
+    static readonly Setting<int> number = Setting.Count("story-task", "Which of the 20 bAbI tasks; without --data 1, 2, 12 or 20.", most: BabiTask.Count);
+    static readonly Setting<int> width = Setting.Count("embedding-width", "Numbers that a sentence becomes.", most: 4096);
+    static readonly Setting<int> hops = Setting.Count("hops", "How often the memory is read.", most: 100);
+    static readonly Setting<int> capacity = Setting.Count("capacity", "The most sentences that are kept, the newest.", most: 100_000);
+    static readonly Setting<string> tying = Setting.Choice("tying", "Which weights the hops share.", "adjacent", "layer-wise");
+    static readonly Setting<bool> position = Setting.Switch("position-encoding", "Whether the order of a sentence's words counts.");
+    static readonly Setting<bool> time = Setting.Switch("time-encoding", "Whether the age of a sentence counts.");
+    static readonly Setting<double> noise = Setting.Number("time-noise", "The probability of an empty memory before each sentence in training.", end: 1, orLeast: true);
+    static readonly Setting<int> linear = Setting.Count("linear-start", "Questions trained on before the hops get their softmax.", least: 0);
+    static readonly Setting<string> words = Setting.Derived("words");
+
+    /// <summary>The folder of data: of the one-shot task too.</summary>
+    public static Setting<string> Data => data;
+
+    public static new IReadOnlyList<Recipe> All { get; } = [new BabiRecipe()];
+
+    public override IReadOnlyList<(Setting, object?)> Defaults { get; } =
+    [
+        .. Common((LinearEpochs + Epochs) * Epoch, QuestionsInBatch, learningRate: .01, logEvery: Epoch), data.Open, number.Is(1), width.Is(20), hops.Is(3), capacity.Is(50),
+        tying.Is("adjacent"), position.Is(true), time.Is(true), noise.Is(.1), linear.Is(LinearEpochs * Epoch), words.Open,
+    ];
+
+    public override void Check(RunConfiguration run)
+    {
+        if (!run.Has(data) && !BabiGenerator.Tasks.Contains(run.Get(number)))
+            throw new UsageException($"--story-task: {run.Get(number)} needs files, so --data; without it one of {string.Join(", ", BabiGenerator.Tasks)} was expected.");
+        AtMost((double)run.Get(width) * run.Get(capacity), "--embedding-width x --capacity");
+    }
+
+    /// <summary>The words are those of the data. A run that goes on keeps those that it began with.</summary>
+    public override RunConfiguration Prepare(RunConfiguration run)
+    {
+        // The whole path, so that the run can go on from another folder.
+        if (run.Has(data)) run = run.With(data, Path.GetFullPath(run.Get(data)));
+        return run.With(words, string.Join(' ', Load(run, null).Words.Words));
+    }
+
+    /// <summary>The words that a run's model knows.</summary>
+    public static WordList Words(RunConfiguration run) => new(run.Get(words).Split(' '));
+
+    static BabiTask Load(RunConfiguration run, WordList? words) =>
+        run.Has(data) ? BabiTask.Read(run.Get(data), run.Get(number), words) : BabiTask.Generate(run.Get(number), QuestionsMade, run.Seed);
+
+    /// <summary>The model of a run, with random weights.</summary>
+    public static MemN2N CreateModel(RunConfiguration run) => new(Words(run).Count, new()
+    {
+        Width = run.Get(width),
+        Hops = run.Get(hops),
+        Capacity = run.Get(capacity),
+        Tying = run.Get(tying) == "adjacent" ? MemoryTying.Adjacent : MemoryTying.LayerWise,
+        PositionEncoding = run.Get(position),
+        TimeEncoding = run.Get(time),
+        TimeNoise = run.Get(noise),
+    }, new(run.Seed, RandomStreams.Initialization), new(run.Seed, RandomStreams.Noise));
+
+    public override Objective Create(RunConfiguration run) =>
+        new BabiObjective(CreateModel(run), Load(run, Words(run)), run.Seed, run.Get(linear) / run.Batch);
+
+    public override Optimizer CreateOptimizer(RunConfiguration run, Module model) => new Sgd(model.Parameters, run.LearningRate);
+
+    public override TrainerOptions Complete(RunConfiguration run, TrainerOptions options) => options with
+    {
+        ClipNorm = MostNorm,
+        Schedule = new LinearStartSchedule(run.LearningRate, run.Get(linear) / run.Batch, Math.Max(1, EpochsToHalve * Epoch / run.Batch)),
+        Validation = new(),
+    };
+
+    /// <summary>Half the rate while the network is linear; then the whole rate, halved every 25 epochs (sections 4.1 and 4.2).</summary>
+    sealed record LinearStartSchedule(double Whole, int Linear, int Halves) : LearningRateSchedule
+    {
+        protected override double Rate(long t) => t < Linear ? Whole / 2 : Whole * Math.Pow(.5, (t - Linear) / Halves);
+    }
+
+    public override string Describe(RunConfiguration run) => $"memn2n, {run.Get(hops)} hops, width {run.Get(width)}, {run.Get(tying)}, story task {run.Get(number)}"
+        + (run.Get(position) ? "" : ", no position encoding") + (run.Get(time) ? "" : ", no time encoding");
+
+    public override Report Test(RunConfiguration run, Objective objective, CancellationToken cancelled) => Answers(run, (BabiObjective)objective, cancelled);
+
+    public override string Hint(Objective objective, string folder) => $"neuralmemory ask {folder} --story FILE --question TEXT";
+
+    public override Report Evaluate(RunConfiguration run, Objective objective, EvaluationOptions options, CancellationToken cancelled)
+    {
+        if (options.Length is not null) throw new UsageException($"--length is no option of the task {Task}: it is tested on all questions there are.");
+        BabiObjective tested = (BabiObjective)objective;
+        if (options.Data is { } folder)
+            tested = new((MemN2N)objective.Model, BabiTask.Read(folder, run.Get(number), Words(run)), run.Seed, 0);
+        return Answers(run, tested, cancelled);
+    }
+
+    static Report Answers(RunConfiguration run, BabiObjective objective, CancellationToken cancelled)
+    {
+        (double accuracy, double loss) = objective.Test(cancelled);
+        (double trainingAccuracy, double trainingLoss) = objective.TestTraining(cancelled);
+        return new($"{objective.Task.Testing.Count:n0} questions that were not trained on: bAbI task {run.Get(number)}{(run.Has(data) ? "" : ", made by the program")}, {run.Model}, seed {run.Seed}",
+            ["answered rightly", "error", "nats a question", "of those trained on", "nats"],
+            [[$"{accuracy:0.000}", $"{1 - accuracy:0.000}", $"{loss:0.0000}", $"{trainingAccuracy:0.000}", $"{trainingLoss:0.0000}"]], json =>
+        {
+            json.WriteNumber("story_task", run.Get(number));
+            json.WriteNumber("questions", objective.Task.Testing.Count);
+            json.WriteNumber("accuracy", accuracy);
+            json.WriteNumber("error", 1 - accuracy);
+            json.WriteNumber("loss", loss);
+            json.WriteNumber("training_accuracy", trainingAccuracy);
+            json.WriteNumber("training_loss", trainingLoss);
+        });
+    }
+}

@@ -1,0 +1,159 @@
+using System.Globalization;
+using NeuralMemory.Models;
+using NeuralMemory.Optimizers;
+using NeuralMemory.Tasks;
+using NeuralMemory.Training;
+
+namespace NeuralMemory.Cli;
+
+/// <summary>One-shot classification: prototypes that the program makes, or Omniglot's characters, one in six of which is never trained on.</summary>
+abstract class OneShotRecipe(string model, double rate, params (Setting, object?)[] own) : Recipe("oneshot", model)
+{
+    const int TestEpisodes = 500, ValidationEpisodes = 64, SideBySide = 16, HeldOut = 6;
+    const double MostNorm = 10;
+
+    static readonly Setting<int> classes = Setting.Count("classes", "Classes of an episode.", least: 2, most: 100);
+    static readonly Setting<int> length = Setting.Count("length", "Samples of an episode, a multiple of the classes.", most: 10_000);
+    static readonly Setting<int> bits = Setting.Count("bits", "Bits of a prototype.", most: 100_000);
+    static readonly Setting<double> flips = Setting.Number("flips", "The probability that a bit of a sample is not its prototype's.", end: .5, orLeast: true);
+
+    public static new IReadOnlyList<Recipe> All { get; } = [new OneShotMannRecipe(), new OneShotLstmRecipe(), new OneShotNtmRecipe()];
+
+    public override IReadOnlyList<(Setting, object?)> Defaults { get; } =
+        [.. Common(24_000, 16, rate, logEvery: 1600), BabiRecipe.Data.Open, classes.Is(5), length.Is(50), bits.Is(32), flips.Is(.08), .. own];
+
+    public override void Check(RunConfiguration run)
+    {
+        if (run.Get(length) % run.Get(classes) != 0 || run.Get(length) < run.Get(classes))
+            throw new UsageException($"--length: {run.Get(length)} is no multiple of the {run.Get(classes)} classes.");
+    }
+
+    public override RunConfiguration Prepare(RunConfiguration run) => run.Has(BabiRecipe.Data) ? run.With(BabiRecipe.Data, Path.GetFullPath(run.Get(BabiRecipe.Data))) : run;
+
+    protected abstract SequenceModel CreateModel(RunConfiguration run, int inputs, int outputs, Philox random);
+
+    public override Objective Create(RunConfiguration run)
+    {
+        (OneShotTask training, OneShotTask testing) = Load(run, run.Has(BabiRecipe.Data) ? run.Get(BabiRecipe.Data) : null);
+        return new OneShotObjective(CreateModel(run, training.InputWidth, training.Classes, new(run.Seed, RandomStreams.Initialization)), training, testing);
+    }
+
+    static (OneShotTask Training, OneShotTask Testing) Load(RunConfiguration run, string? data)
+    {
+        if (data is null)
+        {
+            PrototypeTask task = new(run.Get(bits), run.Get(classes), run.Get(length), run.Get(flips));
+            return (task, task);
+        }
+        Omniglot omniglot = Omniglot.Read(data);
+        // The same characters whatever the run's seed, so that runs can be compared.
+        int[] all = [.. Enumerable.Range(0, omniglot.Names.Count)];
+        new Philox(1).Shuffle(all.AsSpan());
+        int held = all.Length / HeldOut;
+        if (4 * held < run.Get(classes)) throw new UsageException($"--data: {data} holds {all.Length} characters, too few for {run.Get(classes)} classes that are not trained on.");
+        return (new OmniglotTask(omniglot, all[held..], disturbed: true, run.Get(classes), run.Get(length)), new OmniglotTask(omniglot, all[..held], disturbed: false, run.Get(classes), run.Get(length)));
+    }
+
+    public override Optimizer CreateOptimizer(RunConfiguration run, Module model) => new Adam(model.Parameters, run.LearningRate);
+
+    public override TrainerOptions Complete(RunConfiguration run, TrainerOptions options) => options with
+    {
+        ClipNorm = MostNorm,
+        Schedule = new LinearDecaySchedule(run.LearningRate, run.Updates / 2, run.Updates),
+        Validation = new(Sequences: ValidationEpisodes, Batch: SideBySide),
+    };
+
+    public override Report Test(RunConfiguration run, Objective objective, CancellationToken cancelled) => Accuracies(run, (OneShotObjective)objective, TestEpisodes, cancelled);
+
+    public override string Hint(Objective objective, string folder) => $"neuralmemory eval {folder}";
+
+    public override Report Evaluate(RunConfiguration run, Objective objective, EvaluationOptions options, CancellationToken cancelled)
+    {
+        if (options.Length is not null) throw new UsageException($"--length is no option of eval for the task {Task}: episodes are as long as those trained on, {run.Get(length)}.");
+        OneShotObjective tested = (OneShotObjective)objective;
+        if (options.Data is { } data)
+        {
+            (OneShotTask training, OneShotTask testing) = Load(run, data);
+            if (training.InputWidth != tested.Task.InputWidth) throw new UsageException($"--data: samples of {training.SampleWidth} numbers for a model of {tested.Task.SampleWidth}.");
+            tested = new((SequenceModel)objective.Model, training, testing);
+        }
+        return Accuracies(run, tested, options.Sequences, cancelled);
+    }
+
+    static Report Accuracies(RunConfiguration run, OneShotObjective objective, int episodes, CancellationToken cancelled)
+    {
+        double[] accuracy = objective.Test(episodes, SideBySide, new(run.Seed, RandomStreams.Evaluation), cancelled);
+        return new($"Accuracy by presentation of a class, {episodes} fresh episodes of {objective.Task.Length}: {objective.Task.Name}, {run.Model}, seed {run.Seed}",
+            [.. Enumerable.Range(1, accuracy.Length - 1).Select(k => $"{k}"), "all"],
+            [[.. accuracy[1..].Append(accuracy[0]).Select(a => a.ToString("0.000", CultureInfo.InvariantCulture))]], json =>
+        {
+            json.WriteString("samples", objective.Task.Name);
+            json.WriteNumber("accuracy", accuracy[0]);
+            json.WriteStartObject("accuracy_by_presentation");
+            for (int k = 1; k < accuracy.Length; k++) json.WriteNumber($"{k}", accuracy[k]);
+            json.WriteEndObject();
+        });
+    }
+}
+
+/// <summary>Santoro et al. 2016.</summary>
+sealed class OneShotMannRecipe() : OneShotRecipe("mann", 1e-3, Settings.Hidden.Is(Mann.PaperSizes.Hidden), Settings.Slots.Is(Mann.PaperSizes.Slots), Settings.Width.Is(Mann.PaperSizes.Width),
+    Settings.ReadHeads.Is(Mann.PaperSizes.Heads), decay.Is(Mann.PaperSizes.Decay), keyStrength.Is(Mann.PaperSizes.KeyStrength), writesKey.Is(Mann.PaperSizes.WritesKey))
+{
+    static readonly Setting<double> decay = Setting.Number("usage-decay", "What is left of a slot's usage after a step.", end: 1, orLeast: true);
+    static readonly Setting<double> keyStrength = Setting.Number("key-strength", "What the similarity of key and slot is multiplied by; 1 for none.");
+    static readonly Setting<bool> writesKey = Setting.Switch("write-key", "Whether a head writes its key, as in the paper, and not a vector of its own.");
+
+    static MannSizes Sizes(RunConfiguration run) => new(run.Get(Settings.Hidden), run.Get(Settings.Slots), run.Get(Settings.Width), run.Get(Settings.ReadHeads), run.Get(decay), run.Get(keyStrength), run.Get(writesKey));
+
+    public override void Check(RunConfiguration run)
+    {
+        base.Check(run);
+        MannSizes s = Sizes(run);
+        if (s.Heads > s.Slots) throw new UsageException($"--read-heads: {s.Heads} are more than the {s.Slots} slots.");
+        AtMost(4.0 * s.Hidden * (s.Hidden + (double)s.Heads * s.Width), "--hidden x --read-heads x --width");
+        AtMost((double)s.Slots * s.Width, "--slots x --width");
+    }
+
+    protected override SequenceModel CreateModel(RunConfiguration run, int inputs, int outputs, Philox random) => new Mann(inputs, outputs, Sizes(run), random);
+
+    public override string Describe(RunConfiguration run) =>
+        $"mann, controller lstm {run.Get(Settings.Hidden)}, memory {run.Get(Settings.Slots)} x {run.Get(Settings.Width)}, {run.Get(Settings.ReadHeads)} heads, key strength {run.Get(keyStrength)}";
+}
+
+/// <summary>The baseline: an LSTM of as many units as the memory-augmented network's controller.</summary>
+sealed class OneShotLstmRecipe() : OneShotRecipe("lstm", 1e-3, Settings.Hidden.Is(Mann.PaperSizes.Hidden), Settings.Layers.Is(1))
+{
+    public override void Check(RunConfiguration run)
+    {
+        base.Check(run);
+        double hidden = run.Get(Settings.Hidden);
+        AtMost(8 * hidden * hidden * run.Get(Settings.Layers), "--hidden x --layers");
+    }
+
+    protected override SequenceModel CreateModel(RunConfiguration run, int inputs, int outputs, Philox random) =>
+        new LstmModel(inputs, outputs, run.Get(Settings.Hidden), run.Get(Settings.Layers), random);
+
+    public override string Describe(RunConfiguration run) => $"lstm, {run.Get(Settings.Layers)} x {run.Get(Settings.Hidden)}";
+}
+
+/// <summary>A Neural Turing Machine of the memory-augmented network's sizes: it addresses by place as well, and has no usage.</summary>
+sealed class OneShotNtmRecipe() : OneShotRecipe("ntm", 1e-3, Settings.Hidden.Is(Mann.PaperSizes.Hidden), Settings.Slots.Is(Mann.PaperSizes.Slots), Settings.Width.Is(Mann.PaperSizes.Width),
+    Settings.ReadHeads.Is(1))
+{
+    static NtmSizes Sizes(RunConfiguration run) => new(run.Get(Settings.Hidden), run.Get(Settings.Slots), run.Get(Settings.Width), run.Get(Settings.ReadHeads), run.Get(Settings.ReadHeads),
+        Math.Min(3, (run.Get(Settings.Slots) - 1) / 2 * 2 + 1), NtmController.Lstm);
+
+    public override void Check(RunConfiguration run)
+    {
+        base.Check(run);
+        NtmSizes s = Sizes(run);
+        AtMost(4.0 * s.Hidden * (s.Hidden + (double)s.ReadHeads * s.Width), "--hidden x --read-heads x --width");
+        AtMost((double)s.Slots * s.Width, "--slots x --width");
+    }
+
+    protected override SequenceModel CreateModel(RunConfiguration run, int inputs, int outputs, Philox random) => new Ntm(inputs, outputs, Sizes(run), random);
+
+    public override string Describe(RunConfiguration run) =>
+        $"ntm, controller lstm {run.Get(Settings.Hidden)}, memory {run.Get(Settings.Slots)} x {run.Get(Settings.Width)}, {run.Get(Settings.ReadHeads)} heads to read and to write";
+}

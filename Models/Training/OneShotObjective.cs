@@ -1,0 +1,124 @@
+using NeuralMemory.Models;
+using NeuralMemory.Tasks;
+
+namespace NeuralMemory.Training;
+
+/// <summary>
+/// One-shot classification (Santoro et al. 2016, arXiv:1605.06065): the cross-entropy of the labels at every step, its mean. The metrics are the <c>accuracy</c> and, as the paper has it,
+/// that of a class's first, second, fifth and tenth presentation.
+/// </summary>
+public sealed class OneShotObjective : Objective
+{
+    static readonly int[] shown = [1, 2, 5, 10];
+
+    readonly SequenceModel model;
+    readonly OneShotTask testing;
+    readonly int[] presentations;
+    OneShotEpisode episode;
+    Tensor logits;
+
+    /// <summary>A model on a task.</summary>
+    /// <param name="model">What is trained.</param>
+    /// <param name="training">Makes the episodes that it is trained on.</param>
+    /// <param name="testing">Makes those that it is tested on, of classes never trained on; the same where every episode has classes of its own.</param>
+    /// <exception cref="ArgumentException">The model's channels are not the task's.</exception>
+    public OneShotObjective(SequenceModel model, OneShotTask training, OneShotTask? testing = null) : base(model)
+    {
+        ArgumentNullException.ThrowIfNull(training);
+        if (model.Inputs != training.InputWidth || model.Outputs != training.Classes)
+            throw new ArgumentException(
+                $"The model has {model.Inputs} inputs and {model.Outputs} outputs, but the task {training.Name} has {training.InputWidth} and {training.Classes}.", nameof(model));
+        (this.model, Task, this.testing) = (model, training, testing ?? training);
+        presentations = [.. shown.Where(k => k <= training.Length / training.Classes)];
+        Metrics = ["accuracy", .. presentations.Select(k => $"accuracy_{k}")];
+    }
+
+    /// <summary>What is trained on.</summary>
+    public OneShotTask Task { get; }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> Metrics { get; }
+
+    /// <summary>The accuracy over all presentations, on classes that are not trained on.</summary>
+    public override string ValidationMetric => "validation_accuracy";
+
+    /// <inheritdoc/>
+    public override bool GreaterIsBetter => true;
+
+    /// <inheritdoc/>
+    public override Tensor Loss(Philox random, int batch)
+    {
+        episode = Task.Next(random, batch);
+        logits = model.Forward(episode.Inputs);
+        return logits.CrossEntropy(episode.Labels);
+    }
+
+    /// <inheritdoc/>
+    public override long TimeSteps => episode.Labels.Count;
+
+    /// <inheritdoc/>
+    public override unsafe void Measure(double loss, Span<double> sums)
+    {
+        int* presentation = episode.Presentations.Pointer<int>();
+        for (int row = 0; row < episode.Labels.Count; row++)
+        {
+            if (!Classification.IsRight(logits, episode.Labels, row)) continue;
+            sums[0] += 1.0 / Task.Length;
+            int i = Array.IndexOf(presentations, presentation[row]);
+            if (i >= 0) sums[1 + i] += 1.0 / Task.Classes;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override double Validate(Validation validation, ulong seed) => Test(validation.Sequences, validation.Batch, new(seed, RandomStreams.Validation))[0];
+
+    /// <summary>Runs episodes of classes that are not trained on.</summary>
+    /// <param name="episodes">How many.</param>
+    /// <param name="batch">How many side by side.</param>
+    /// <param name="random">Where they are drawn from.</param>
+    /// <param name="cancelled">Ends it.</param>
+    /// <returns>The accuracy over all presentations, and after it that of each: the first, the second, ...</returns>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public unsafe double[] Test(int episodes, int batch, Philox random, CancellationToken cancelled = default) => Testing(() =>
+    {
+        double[] right = new double[1 + Task.Length / Task.Classes];
+        int run = 0;
+        for (int count; run < episodes; run += count)
+        {
+            count = Math.Min(batch, episodes - run);
+            cancelled.ThrowIfCancellationRequested();
+            using (Tape.Step())
+            {
+                OneShotEpisode shown = testing.Next(random, count);
+                Tensor answers = model.Forward(shown.Inputs);
+                for (int row = 0; row < shown.Labels.Count; row++)
+                    if (Classification.IsRight(answers, shown.Labels, row)) right[shown.Presentations.Pointer<int>()[row]]++;
+            }
+        }
+        for (int k = 1; k < right.Length; k++) right[k] /= (double)run * Task.Classes;
+        right[0] = right[1..].Average();
+        return right;
+    });
+
+    /// <summary>Where the heads of a <see cref="Mann"/> read and wrote in the batch's first episode: slots from top to bottom, steps from left to right.</summary>
+    public override IReadOnlyList<Picture> Pictures()
+    {
+        if (model is not Mann mann) return [];
+        MannRun run = mann.Run(episode.Inputs.Slice(1, 0, 1));
+        return [new("slots read, by step", Most(run.ReadWeights)), new("slots written, by step", Most(run.WriteWeights))];
+    }
+
+    /// <summary>The most that any head looks at each slot, from [time, 1, heads, slots].</summary>
+    static float[,] Most(Tensor weights)
+    {
+        int heads = weights.Shape[2], slots = weights.Shape[3];
+        float[] w = weights.ToArray();
+        float[,] most = new float[slots, weights.Shape[0]];
+        for (int i = 0; i < w.Length; i++)
+        {
+            ref float cell = ref most[i % slots, i / slots / heads];
+            cell = Math.Max(cell, w[i]);
+        }
+        return most;
+    }
+}

@@ -1,0 +1,156 @@
+using System.IO.Compression;
+using System.Text.Json;
+using NeuralMemory.Tests.Checkpoints;
+
+namespace NeuralMemory.Tests.Cli;
+
+/// <summary>Questions about stories, and one-shot episodes: training, testing, asking, and whatever can be wrong with what is given.</summary>
+[NonParallelizable]
+public class StoryAndOneShotTests
+{
+    static readonly string[] few = ["--sequences", "192", "--linear-start", "64", "--log-every", "64"];
+
+    static JsonElement Json(string output) => JsonDocument.Parse(output.TrimEnd('\n').Split('\n')[^1]).RootElement.Clone();
+
+    static string Write(Scratch scratch, string name, string text)
+    {
+        File.WriteAllText(scratch[name], text);
+        return scratch[name];
+    }
+
+    [Test]
+    public void A_question_is_answered_with_probabilities_and_where_each_hop_looked()
+    {
+        using Scratch scratch = new();
+        (int code, string output, string error) = Run.Here(["train", "babi", .. few, "--hops", "2", "--out", scratch["run"], "--json"]);
+        Assert.That((code, error), Is.EqualTo((0, "")));
+        JsonElement trained = Json(output);
+        Assert.That(trained.GetProperty("accuracy").GetDouble(), Is.InRange(0, 1));
+        Assert.That(trained.GetProperty("error").GetDouble(), Is.EqualTo(1 - trained.GetProperty("accuracy").GetDouble()).Within(1e-12));
+        Assert.That(Json(Run.Here("eval", scratch["run"], "--json").Output).GetProperty("accuracy").GetDouble(), Is.EqualTo(trained.GetProperty("accuracy").GetDouble()));
+
+        string story = Write(scratch, "story", "Anna went to the tower.\n2 Ben moved to the office.\nAnna walked to the cellar.\n");
+        (code, output, error) = Run.Here("ask", scratch["run"], "--story", story, "--question", "Where is Anna?", "--json");
+        Assert.That((code, error), Is.EqualTo((0, "")));
+        JsonElement asked = Json(output);
+        JsonProperty[] probabilities = [.. asked.GetProperty("probabilities").EnumerateObject()];
+        Assert.That(asked.GetProperty("answer").GetString(), Is.EqualTo(probabilities[0].Name));
+        Assert.That(probabilities.Select(p => p.Value.GetDouble()), Is.Ordered.Descending.And.All.InRange(0, 1));
+        JsonElement[] sentences = [.. asked.GetProperty("sentences").EnumerateArray()];
+        Assert.That(sentences.Select(s => s.GetProperty("text").GetString()), Is.EqualTo(new[] { "anna went to the tower", "ben moved to the office", "anna walked to the cellar" }));
+        for (int k = 0; k < 2; k++) Assert.That(sentences.Sum(s => s.GetProperty("hops")[k].GetDouble()), Is.EqualTo(1).Within(1e-5), "a hop looks at the story, and nowhere else");
+        Assert.That(Run.Here("ask", scratch["run"], "--story", story, "--question", "Where is Anna?").Output, Does.Contain("hop 2").And.Contain("anna walked to the cellar"));
+
+        Refuses(["ask", scratch["run"], "--story", story, "--question", "Where is Anne?"], "'anne'", "anna");
+        Refuses(["ask", scratch["run"], "--story", Write(scratch, "odd", "Anna went to the tower.\nAnna flew to the moon.\n"), "--question", "Where is Anna?"], "odd: line 2", "'flew'");
+        Refuses(["ask", scratch["run"], "--story", Write(scratch, "tab", "Anna\tBen"), "--question", "Where is Anna?"], "tab: line 1");
+        Refuses(["ask", scratch["run"], "--story", scratch["none"], "--question", "Where is Anna?"], "none");
+        Refuses(["ask", scratch["run"], "--story", story], "--question");
+        Refuses(["ask", scratch["run"], "--question", "Where is Anna?"], "--story");
+        Refuses(["eval", scratch["run"], "--length", "3"], "--length");
+        Refuses(["eval", scratch["run"], "--data", scratch["none"]], "none", "no such folder");
+    }
+
+    [Test]
+    public void Stories_are_read_from_a_folder_and_a_resumed_run_ends_with_the_same_bits()
+    {
+        using Scratch scratch = new();
+        string data = Directory.CreateDirectory(scratch["data"]).FullName, train = Path.Combine(data, "qa4_made_train.txt");
+        string[] lines = [.. Enumerable.Range(0, 40).SelectMany(i => (string[])[$"1 The {(i % 2 == 0 ? "hall" : "yard")} is north.", $"2 What is north?\t{(i % 2 == 0 ? "hall" : "yard")}\t1"])];
+        File.WriteAllLines(train, lines);
+        File.WriteAllLines(Path.Combine(data, "qa4_made_test.txt"), lines[..8]);
+        string[] arguments = ["train", "babi", "--data", data, "--story-task", "4", "--linear-start", "64", "--log-every", "64"];
+        Assert.That(Run.Here([.. arguments, "--sequences", "256", "--out", scratch["whole"]]).Code, Is.Zero);
+        Assert.That(Run.Here([.. arguments, "--sequences", "128", "--out", scratch["halves"]]).Code, Is.Zero);
+        Assert.That(Run.Here("train", "--resume", scratch["halves"], "--sequences", "256").Code, Is.Zero);
+        Assert.That(Run.Fingerprint(scratch["halves"]), Is.EqualTo(Run.Fingerprint(scratch["whole"])), "noise and linear start go on where they were");
+
+        Refuses(["train", "babi", "--data", data, "--story-task", "5", "--out", scratch["x"]], "qa5_*_train.txt");
+        File.AppendAllText(train, "1 The hall is north.\n2 What is north?\thall\t7\n");
+        Refuses(["train", "babi", "--data", data, "--story-task", "4", "--out", scratch["x"]], $"{train}: line 82", "'7'");
+        Refuses(["train", "babi", "--story-task", "3", "--out", scratch["x"]], "--story-task", "1, 2, 12, 20");
+        Refuses(["train", "babi", "--model", "mann", "--out", scratch["x"]], "--model", "memn2n");
+    }
+
+    [TestCase("mann", "--read-heads", "2")]
+    [TestCase("mann", "--write-key", "--key-strength", "1")]
+    [TestCase("lstm")]
+    [TestCase("ntm")]
+    public void One_shot_models_train_and_are_tested_by_presentation(string model, params string[] more)
+    {
+        using Scratch scratch = new();
+        string[] sizes = model == "lstm" ? ["--hidden", "4"] : Run.Tiny;
+        (int code, string output, string error) = Run.Here(
+            ["train", "oneshot", "--model", model, "--sequences", "4", "--batch", "2", "--log-every", "2", "--length", "15", "--bits", "4", "--out", scratch["run"], "--json", .. sizes, .. more]);
+        Assert.That((code, error), Is.EqualTo((0, "")));
+        JsonElement accuracies = Json(output).GetProperty("accuracy_by_presentation");
+        Assert.That(accuracies.EnumerateObject().Select(a => a.Name), Is.EqualTo(new[] { "1", "2", "3" }));
+        Assert.That(accuracies.EnumerateObject().Average(a => a.Value.GetDouble()), Is.EqualTo(Json(output).GetProperty("accuracy").GetDouble()).Within(1e-9));
+        Assert.That(Run.Here("eval", scratch["run"], "--batches", "1").Output, Does.Contain("10 fresh episodes"));
+    }
+
+    [Test]
+    public void One_shot_refuses_what_cannot_be()
+    {
+        using Scratch scratch = new();
+        Refuses(["train", "oneshot", "--length", "12", "--out", scratch["x"]], "--length", "12", "5 classes");
+        Refuses(["train", "oneshot", "--read-heads", "9", "--slots", "8", "--out", scratch["x"]], "--read-heads", "8 slots");
+        Refuses(["train", "oneshot", "--data", scratch["none.zip"], "--out", scratch["x"]], "none.zip", "no such file");
+        Refuses(["train", "oneshot", "--data", Write(scratch, "bad.zip", "not a zip"), "--out", scratch["x"]], "bad.zip", "damaged");
+        using (ZipArchive zip = ZipFile.Open(scratch["empty.zip"], ZipArchiveMode.Create)) zip.CreateEntry("readme.txt");
+        Refuses(["train", "oneshot", "--data", scratch["empty.zip"], "--out", scratch["x"]], "empty.zip", "no entries");
+    }
+
+    static void Refuses(string[] arguments, params string[] named)
+    {
+        (int code, string output, string error) = Run.Here(arguments);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((code, output), Is.EqualTo((2, "")), error);
+            Assert.That(error.TrimEnd('\n'), Does.StartWith("neuralmemory: ").And.Not.Contain('\n'));
+            foreach (string name in named) Assert.That(error, Does.Contain(name));
+        }
+    }
+}
+
+/// <summary>The proofs that these models train, each beside the version that must not.</summary>
+[Category("Training")]
+[NonParallelizable]
+public class StoryAndOneShotTrainingTests
+{
+    static JsonElement Train(params string[] arguments)
+    {
+        using Scratch scratch = new();
+        (int code, string output, string error) = Run.Here(["train", .. arguments, "--out", scratch["run"], "--json"]);
+        Assert.That(code, Is.Zero, error);
+        TestContext.Out.WriteLine(output);
+        return JsonDocument.Parse(output.TrimEnd('\n').Split('\n')[^1]).RootElement.Clone();
+    }
+
+    static double Accuracy(params string[] arguments) => Train(["babi", .. arguments]).GetProperty("accuracy").GetDouble();
+
+    [TestCase("1", .98)]
+    [TestCase("2", .8)]
+    [TestCase("12", .98)]
+    [TestCase("20", .99)]
+    public void Made_stories_are_understood(string task, double least) => Assert.That(Accuracy("--story-task", task), Is.GreaterThanOrEqualTo(least));
+
+    [Test]
+    public void One_hop_does_not_find_two_facts() => Assert.That(Accuracy("--story-task", "2", "--hops", "1"), Is.LessThan(.5));
+
+    [Test]
+    public void Without_time_encoding_nobody_knows_where_people_went_last() => Assert.That(Accuracy("--story-task", "1", "--time-encoding", "false"), Is.LessThan(.8));
+
+    [Test]
+    public void Prototypes_are_remembered_from_one_presentation()
+    {
+        JsonElement accuracy = Train("oneshot", "--sequences", "16000").GetProperty("accuracy_by_presentation");
+        Assert.That(accuracy.GetProperty("2").GetDouble(), Is.GreaterThanOrEqualTo(.85));
+        Assert.That(accuracy.GetProperty("5").GetDouble(), Is.GreaterThanOrEqualTo(.93));
+    }
+
+    [TestCase("--model", "lstm")]
+    [TestCase("--key-strength", "1")]
+    public void Neither_an_LSTM_nor_a_memory_without_key_strength_remembers_them(params string[] broken) =>
+        Assert.That(Train(["oneshot", "--sequences", "16000", .. broken]).GetProperty("accuracy_by_presentation").GetProperty("2").GetDouble(), Is.LessThan(.6));
+}
