@@ -175,7 +175,7 @@ static unsafe class NtmAddressing
     }
 
     /// <summary>y = softmax(scale x) over the first <paramref name="slots"/>; the padding gets 0.</summary>
-    static void Softmax<V, T>(T* x, V scale, T* y, int slots, int padded) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    public static void Softmax<V, T>(T* x, V scale, T* y, int slots, int padded) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         int whole = slots / V.Count * V.Count, rest = slots - whole;
         V max = V.Create(T.NegativeInfinity), sum = V.Zero;
