@@ -1,0 +1,65 @@
+namespace NeuralMemory.Tasks;
+
+/// <summary>
+/// Repeat copy, round after round: every round shows new vectors and how often to say them. Together the rounds write more than a small memory holds, so that what has been said for
+/// the last time must be given up; a network that cannot do so gets half of the later rounds' bits wrong.
+/// </summary>
+/// <remarks>
+/// Length L: the number of rounds. Each has V vectors and a number of copies R of its own, the same for the whole batch. While a round is shown the network is to say nothing.
+/// <code>
+/// step      0      1 .. V   V+1          V+2 .. V+1+V*R   then the next round
+/// input     start  x1..xV   end, count
+/// target                                 x1 .. xV, ...
+/// </code>
+/// Input channels: the bits, the start flag, the end flag, the count, scaled to 0 to 1. Output channels: the bits.
+/// </remarks>
+/// <param name="width">Bits a vector.</param>
+/// <param name="vectors">Vectors a round.</param>
+/// <param name="maxRepeats">The most copies of a round; 1 is the fewest.</param>
+/// <param name="minRounds">The fewest rounds in training.</param>
+/// <param name="maxRounds">The most.</param>
+public sealed class RepeatCopyRoundsTask(int width = 6, int vectors = 4, int maxRepeats = 3, int minRounds = 1, int maxRounds = 8)
+    : SequenceTask(AtLeast(1, width) + 3, width, minRounds, maxRounds)
+{
+    /// <summary>Vectors a round.</summary>
+    public int Vectors { get; } = AtLeast(1, vectors);
+
+    /// <summary>The most copies of a round.</summary>
+    public int MaxRepeats { get; } = AtLeast(1, maxRepeats);
+
+    /// <inheritdoc/>
+    public override string Name => "repeat-copy-rounds";
+
+    /// <inheritdoc/>
+    public override Episode Next(Philox random, int batch, int length)
+    {
+        AtLeast(1, length);
+        Span<int> repeats = length <= 256 ? stackalloc int[length] : new int[length];
+        long steps = 0;
+        foreach (ref int r in repeats)
+        {
+            r = Uniform(random, 1, MaxRepeats);
+            steps += 2 + Vectors * (1L + r);
+        }
+        int width = OutputWidth, start = width, end = width + 1, count = width + 2;
+        Begin(steps, batch, length);
+        for (int b = 0; b < batch; b++)
+        {
+            int t = 0;
+            foreach (int r in repeats)
+            {
+                Input(t++, b)[start] = 1;
+                for (int i = 0; i < Vectors; i++, t++)
+                {
+                    Span<float> x = Input(t, b)[..width];
+                    DrawBits(random, x);
+                    for (int copy = 0; copy < r; copy++) x.CopyTo(Target(t + 1 + Vectors * (1 + copy), b));
+                }
+                Input(t, b)[end] = 1;
+                Input(t++, b)[count] = (float)r / MaxRepeats;
+                t += Vectors * r;
+            }
+        }
+        return End(Vectors + 2, length);
+    }
+}
