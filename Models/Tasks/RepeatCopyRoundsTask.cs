@@ -5,7 +5,7 @@ namespace NeuralMemory.Tasks;
 /// the last time must be given up; a network that cannot do so gets half of the later rounds' bits wrong.
 /// </summary>
 /// <remarks>
-/// Length L: the number of rounds. Each has V vectors and a number of copies R of its own, the same for the whole batch. While a round is shown the network is to say nothing.
+/// Length L: the number of rounds. Each draws its number of vectors V and of copies R, the same for the whole batch. While a round is shown the network is to say nothing.
 /// <code>
 /// step      0      1 .. V   V+1          V+2 .. V+1+V*R   then the next round
 /// input     start  x1..xV   end, count
@@ -14,15 +14,17 @@ namespace NeuralMemory.Tasks;
 /// Input channels: the bits, the start flag, the end flag, the count, scaled to 0 to 1. Output channels: the bits.
 /// </remarks>
 /// <param name="width">Bits a vector.</param>
-/// <param name="vectors">Vectors a round.</param>
+/// <param name="maxVectors">The most vectors of a round; 1 is the fewest.</param>
 /// <param name="maxRepeats">The most copies of a round; 1 is the fewest.</param>
 /// <param name="minRounds">The fewest rounds in training.</param>
 /// <param name="maxRounds">The most.</param>
-public sealed class RepeatCopyRoundsTask(int width = 6, int vectors = 4, int maxRepeats = 3, int minRounds = 1, int maxRounds = 8)
+public sealed class RepeatCopyRoundsTask(int width = 8, int maxVectors = 8, int maxRepeats = 2, int minRounds = 1, int maxRounds = 4)
     : SequenceTask(AtLeast(1, width) + 3, width, minRounds, maxRounds)
 {
-    /// <summary>Vectors a round.</summary>
-    public int Vectors { get; } = AtLeast(1, vectors);
+    readonly List<(int Vectors, int Repeats)> rounds = [];
+
+    /// <summary>The most vectors of a round.</summary>
+    public int MaxVectors { get; } = AtLeast(1, maxVectors);
 
     /// <summary>The most copies of a round.</summary>
     public int MaxRepeats { get; } = AtLeast(1, maxRepeats);
@@ -34,32 +36,33 @@ public sealed class RepeatCopyRoundsTask(int width = 6, int vectors = 4, int max
     public override Episode Next(Philox random, int batch, int length)
     {
         AtLeast(1, length);
-        Span<int> repeats = length <= 256 ? stackalloc int[length] : new int[length];
+        rounds.Clear();
         long steps = 0;
-        foreach (ref int r in repeats)
+        for (int i = 0; i < length; i++)
         {
-            r = Uniform(random, 1, MaxRepeats);
-            steps += 2 + Vectors * (1L + r);
+            (int Vectors, int Repeats) round = (Uniform(random, 1, MaxVectors), Uniform(random, 1, MaxRepeats));
+            rounds.Add(round);
+            steps += 2 + round.Vectors * (1L + round.Repeats);
         }
         int width = OutputWidth, start = width, end = width + 1, count = width + 2;
         Begin(steps, batch, length);
         for (int b = 0; b < batch; b++)
         {
             int t = 0;
-            foreach (int r in repeats)
+            foreach ((int vectors, int repeats) in rounds)
             {
                 Input(t++, b)[start] = 1;
-                for (int i = 0; i < Vectors; i++, t++)
+                for (int i = 0; i < vectors; i++, t++)
                 {
                     Span<float> x = Input(t, b)[..width];
                     DrawBits(random, x);
-                    for (int copy = 0; copy < r; copy++) x.CopyTo(Target(t + 1 + Vectors * (1 + copy), b));
+                    for (int copy = 0; copy < repeats; copy++) x.CopyTo(Target(t + 1 + vectors * (1 + copy), b));
                 }
                 Input(t, b)[end] = 1;
-                Input(t++, b)[count] = (float)r / MaxRepeats;
-                t += Vectors * r;
+                Input(t++, b)[count] = (float)repeats / MaxRepeats;
+                t += vectors * repeats;
             }
         }
-        return End(Vectors + 2, length);
+        return End(rounds[0].Vectors + 2, length);
     }
 }
