@@ -29,6 +29,9 @@ public sealed class RepeatCopyRoundsTask(int width = 8, int maxVectors = 8, int 
     /// <summary>The most copies of a round.</summary>
     public int MaxRepeats { get; } = AtLeast(1, maxRepeats);
 
+    /// <summary>The bits that each sequence of the last episode was to say: those of its copies, without the silence while a round is shown.</summary>
+    public int AskedBits { get; private set; }
+
     /// <inheritdoc/>
     public override string Name => "repeat-copy-rounds";
 
@@ -37,15 +40,17 @@ public sealed class RepeatCopyRoundsTask(int width = 8, int maxVectors = 8, int 
     {
         AtLeast(1, length);
         rounds.Clear();
-        long steps = 0;
+        long steps = 0, copies = 0;
         for (int i = 0; i < length; i++)
         {
             (int Vectors, int Repeats) round = (Uniform(random, 1, MaxVectors), Uniform(random, 1, MaxRepeats));
             rounds.Add(round);
+            copies += (long)round.Vectors * round.Repeats;
             steps += 2 + round.Vectors * (1L + round.Repeats);
         }
         int width = OutputWidth, start = width, end = width + 1, count = width + 2;
         Begin(steps, batch, length);
+        AskedBits = (int)copies * width;
         for (int b = 0; b < batch; b++)
         {
             int t = 0;

@@ -18,7 +18,7 @@ public class RepeatCopyRoundsTaskTests
                 {
                     float[] In(int t) => episode.Inputs.Select(1, b).Select(0, t).ToArray();
                     float[] Out(int t) => episode.Targets.Select(1, b).Select(0, t).ToArray();
-                    int t = 0;
+                    int t = 0, said = 0;
                     for (int round = 0; round < 3; round++)
                     {
                         Assert.That(In(t), Is.EqualTo(new float[] { 0, 0, 0, 1, 0, 0 }), "start flag");
@@ -40,9 +40,11 @@ public class RepeatCopyRoundsTaskTests
                             {
                                 Assert.That(In(t), Is.All.Zero, "no help during the output");
                                 Assert.That(Out(t++), Is.EqualTo(vector));
+                                said += 3;
                             }
                     }
                     Assert.That(t, Is.EqualTo(episode.Steps));
+                    Assert.That(task.AskedBits, Is.EqualTo(said));
                 }
             }
         Assert.That(rounds, Is.EquivalentTo(from v in Enumerable.Range(1, 4) from r in Enumerable.Range(1, 3) select (v, r)));
