@@ -1,10 +1,11 @@
+using NeuralMemory.Training;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
 namespace NeuralMemory.Cli;
 
 /// <summary>One picture of the live view, laid out for the terminal's size: heading, progress, cost, and below them the sample beside the weightings.</summary>
-sealed class Frame(LiveView view, Snapshot? sample, int height) : Renderable
+sealed class Frame(LiveView view, Snapshot? sample, IReadOnlyList<Picture> shown, int height) : Renderable
 {
     const int HeadLines = 4, CaptionLines = 2, FreeLines = 2, Gap = 2, FewestRows = 4, MostRows = 12, FewestColumns = 36, CaptionWidth = 26, FewestWidth = 60;
     /// <summary>A slot with more than a quarter of a head's attention, of which <see cref="Snapshot"/> holds the root.</summary>
@@ -22,6 +23,11 @@ sealed class Frame(LiveView view, Snapshot? sample, int height) : Renderable
         {
             lines.Add([]);
             lines.AddRange(Pictures(sample, width, rows, options.ColorSystem != ColorSystem.NoColors));
+        }
+        else if (shown.Count > 0 && height - HeadLines - CaptionLines >= FewestRows && width >= FewestWidth)
+        {
+            lines.Add([]);
+            lines.AddRange(Pictures(width, options.ColorSystem != ColorSystem.NoColors));
         }
         foreach (List<Segment> line in lines)
         {
@@ -41,7 +47,7 @@ sealed class Frame(LiveView view, Snapshot? sample, int height) : Renderable
     List<Segment> Numbers(int width)
     {
         string cost = view.Costs.Length > 0 ? Progress.Bits(view.Costs[^1]) : "-";
-        List<Segment> line = [new("cost "), new($"{cost,6} bits", strong), new($"  {view.Rate:n0} sequences/s  ")];
+        List<Segment> line = [new("cost "), new($"{cost,6} {view.CostUnit}", strong), new($"  {view.Rate:n0} sequences/s  ")];
         int room = width - Segment.CellCount(line), count = Math.Min(room, view.Costs.Length);
         if (count < 2) return line;
         // The greatest cost of those that share a column; the whole run, from left to right.
@@ -72,6 +78,29 @@ sealed class Frame(LiveView view, Snapshot? sample, int height) : Renderable
 
         List<List<Segment>> Weighting(float[,]? looks, string caption) => looks is null ? Draw(new float[0, 0], 0, 0, Pixels.Weights, "no head writes", right, rows, colors)
             : Draw(Rows(looks, first, count), columns, pixels, Pixels.Weights, caption, right, rows, colors);
+    }
+
+    /// <summary>What a model attends to, two side by side, as many as there is room for; each number a pixel at least where that fits.</summary>
+    List<List<Segment>> Pictures(int width, bool colors)
+    {
+        List<List<Segment>> lines = [];
+        int wide = (width - Gap) / 2, room = height - HeadLines - FreeLines;
+        for (int i = 0; i < shown.Count; i += 2)
+        {
+            int rows = Math.Min(MostRows, Math.Max(Rows(shown[i]), i + 1 < shown.Count ? Rows(shown[i + 1]) : 0));
+            if (lines.Count + rows + 1 > room) break;
+            List<List<Segment>> left = One(shown[i], rows);
+            lines.AddRange(i + 1 < shown.Count ? Beside(left, One(shown[i + 1], rows), wide) : left);
+        }
+        return lines;
+
+        static int Rows(Picture picture) => (picture.Values.GetLength(0) + 1) / 2;
+
+        List<List<Segment>> One(Picture picture, int rows)
+        {
+            int high = picture.Values.GetLength(0), columns = picture.Values.GetLength(1), scale = Math.Clamp(Math.Min(2 * rows / Math.Max(1, high), wide / Math.Max(1, columns)), 1, 4);
+            return Draw(picture.Values, Math.Min(wide, columns * scale), Math.Min(2 * rows, high * scale), Pixels.Weights, picture.Caption, wide, rows, colors);
+        }
     }
 
     /// <summary>A picture under its caption, with as many lines whatever it shows.</summary>

@@ -13,7 +13,7 @@ interface IView
 static class Progress
 {
     public static string Heading(RunConfiguration run, int parameters) =>
-        $"{run.Task}, seed {run.Seed}: {run.DescribeModel()}, {parameters:n0} parameters, on {Session.Device}";
+        $"{run.Task}, seed {run.Seed}: {run.Recipe.Describe(run)}, {parameters:n0} parameters, on {Session.Device}";
 
     /// <summary>Bits to three digits or so, however few they are.</summary>
     public static string Bits(double bits) => bits < .01 && bits > 0 ? bits.ToString("0.0e+0") : bits.ToString(bits < 10 ? "0.00" : "0.0");

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using NeuralMemory.Models;
 using NeuralMemory.Training;
 using Spectre.Console;
 
@@ -8,13 +7,14 @@ namespace NeuralMemory.Cli;
 /// <summary>
 /// The view on a terminal. Training hands over a <see cref="Snapshot"/> now and then and goes on; another thread draws the latest.
 /// </summary>
-sealed class LiveView(Session session, RunConfiguration run, SequenceModel model) : IView
+sealed class LiveView(Session session, RunConfiguration run, Module model) : IView
 {
     public static readonly TimeSpan Period = TimeSpan.FromMilliseconds(200);
 
     readonly List<double> costs = [];
     readonly Lock costsLock = new();
     volatile Snapshot? latest;
+    volatile IReadOnlyList<Picture> pictures = [];
     long begun, began, done;
 
     public string Heading { get; } = Progress.Heading(run, model.ParameterCount);
@@ -27,7 +27,10 @@ sealed class LiveView(Session session, RunConfiguration run, SequenceModel model
 
     public long Total => run.Sequences;
 
-    /// <summary>The cost of every log interval of this process, in bits a sequence.</summary>
+    /// <summary>What <see cref="Costs"/> counts: bits or nats.</summary>
+    public string CostUnit => run.Recipe.CostUnit;
+
+    /// <summary>The cost of every log interval of this process.</summary>
     public double[] Costs
     {
         get
@@ -51,17 +54,21 @@ sealed class LiveView(Session session, RunConfiguration run, SequenceModel model
         (begun, done, began) = (trainer.State.Sequences, trainer.State.Sequences, Stopwatch.GetTimestamp());
         trainer.Logged += metrics =>
         {
-            lock (costsLock) costs.Add(metrics.BitsPerSequence);
+            lock (costsLock) costs.Add(run.Recipe.Cost(metrics));
         };
         trainer.Sampled += sample =>
         {
-            Snapshot next = Snapshot.Of(sample, model);
-            MostSteps = Math.Max(MostSteps, next.Steps);
-            MostOutputSteps = Math.Max(MostOutputSteps, next.Target.GetLength(1));
-            latest = next;
+            if (sample.Objective is SequenceObjective bits)
+            {
+                Snapshot next = Snapshot.Of(bits);
+                MostSteps = Math.Max(MostSteps, next.Steps);
+                MostOutputSteps = Math.Max(MostOutputSteps, next.Target.GetLength(1));
+                latest = next;
+            }
+            else pictures = sample.Objective.Pictures();
             Interlocked.Exchange(ref done, sample.Sequences);
         };
-        return session.Console.Live(new Frame(this, null, session.Console.Profile.Height))
+        return session.Console.Live(new Frame(this, null, [], session.Console.Profile.Height))
             .Overflow(VerticalOverflow.Crop).Cropping(VerticalOverflowCropping.Bottom)
             .Start(context => WhileDrawing(context, trainer, train));
     }
@@ -89,5 +96,5 @@ sealed class LiveView(Session session, RunConfiguration run, SequenceModel model
         }
     }
 
-    void Draw(LiveDisplayContext context) => context.UpdateTarget(new Frame(this, latest, session.Console.Profile.Height));
+    void Draw(LiveDisplayContext context) => context.UpdateTarget(new Frame(this, latest, pictures, session.Console.Profile.Height));
 }

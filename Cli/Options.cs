@@ -22,11 +22,11 @@ static class Options
         CustomParser = result => Number<ulong>(result, "--seed", $"a whole number from 0 to {ulong.MaxValue}", _ => true),
     };
 
-    public static Option<double?> Rate(string name, string description) => new(name)
+    public static Option<double?> Number(string name, string description, string expected, Func<double, bool> fits) => new(name)
     {
         Description = description,
         HelpName = "X",
-        CustomParser = result => Number<double>(result, name, "a number above 0", value => value > 0 && double.IsFinite(value)),
+        CustomParser = result => Number<double>(result, name, expected, value => double.IsFinite(value) && fits(value)),
     };
 
     public static Option<string?> Choice(string name, string description, params IReadOnlyList<string> choices) => new(name)

@@ -1,10 +1,9 @@
-using NeuralMemory.Models;
 using NeuralMemory.Training;
 
 namespace NeuralMemory.Cli;
 
 /// <summary>Lines for a file or a pipe: one now and then, without control codes.</summary>
-sealed class PlainView(Session session, RunConfiguration run, SequenceModel model) : IView
+sealed class PlainView(Session session, RunConfiguration run, Module model) : IView
 {
     static readonly TimeSpan period = TimeSpan.FromSeconds(1);
 
@@ -33,7 +32,7 @@ sealed class PlainView(Session session, RunConfiguration run, SequenceModel mode
         next = metrics.Elapsed + period;
         string left = Progress.Left(run.Sequences - metrics.Sequences, metrics.SequencesPerSecond);
         session.Output.WriteLine(
-            $"{metrics.Sequences,8} / {run.Sequences}  cost {Progress.Bits(metrics.BitsPerSequence),7} bits, {metrics.WrongBits,6:0.0} wrong  "
+            $"{metrics.Sequences,8} / {run.Sequences}  {run.Recipe.Describe(metrics)}  "
             + $"{metrics.SequencesPerSecond,6:0} sequences/s  {metrics.TimeStepsPerSecond,7:0} steps/s  {left} left");
     }
 }

@@ -1,64 +1,92 @@
-using NeuralMemory.Models;
 using NeuralMemory.Optimizers;
+using NeuralMemory.Training;
 
 namespace NeuralMemory.Cli;
 
-/// <summary>How each task is trained where nothing else is asked for, and what it is tested on. Memory and controller have the copy task's sizes throughout.</summary>
-/// <param name="Task">The task.</param>
-/// <param name="Sequences">Sequences to train on.</param>
-/// <param name="Batch">Sequences of an update.</param>
-/// <param name="NtmRate">The Neural Turing Machine's learning rate.</param>
-/// <param name="Controller">What steers its heads.</param>
-/// <param name="Heads">Its heads that read, and as many that write.</param>
-/// <param name="LstmHidden">Units of a layer of the LSTM.</param>
-/// <param name="LstmRate">The LSTM's learning rate.</param>
-/// <param name="ValidationLength">The length of the sequences that choose which parameters are kept: longer than those trained on, so that they are judged by how they generalise.</param>
-/// <param name="Lengths">The lengths that the model is tested on, in the task's unit; the first of them are trained on.</param>
-sealed record Recipe(string Task, long Sequences, int Batch, double NtmRate, string Controller, int Heads, int LstmHidden, double LstmRate, int ValidationLength, int[] Lengths)
+/// <summary>How a model is trained on a task where nothing else is asked for, and what it is tested on. A pair of task and model that the program knows is a recipe in <see cref="All"/>.</summary>
+abstract class Recipe(string task, string model)
 {
-    // RMSprop with the momentum and the clipping of section 4.6; alpha and epsilon are ours.
-    const double Alpha = 0.95, Momentum = 0.9, Epsilon = 1e-6;
-    public const double ClipValue = 10;
-    const int LstmLayers = 3;
+    /// <summary>Every task, and its models, the first of them the default.</summary>
+    public static IReadOnlyList<Recipe> All { get; } = [.. SequenceRecipe.All];
 
-    static readonly Recipe[] all =
+    /// <summary>The tasks' names.</summary>
+    public static IReadOnlyList<string> Tasks { get; } = [.. All.Select(recipe => recipe.Task).Distinct()];
+
+    /// <summary>The models' names.</summary>
+    public static IReadOnlyList<string> Models { get; } = [.. All.Select(recipe => recipe.Model).Distinct()];
+
+    /// <summary>The settings of all recipes together.</summary>
+    public static IReadOnlyList<Setting> AllSettings { get; } = [.. All.SelectMany(recipe => recipe.Defaults).Select(s => s.Setting).Distinct()];
+
+    /// <summary>The recipe of a task and a model; the task's first where <paramref name="model"/> is null.</summary>
+    /// <exception cref="UsageException">There is none; the message lists those there are.</exception>
+    public static Recipe Of(string task, string? model)
+    {
+        Recipe[] there = [.. All.Where(recipe => recipe.Task == task)];
+        if (there.Length == 0) throw new UsageException($"No task is called '{task}'. The tasks are {string.Join(", ", Tasks)}.");
+        return model is null ? there[0] : there.FirstOrDefault(recipe => recipe.Model == model)
+            ?? throw new UsageException($"--model: '{model}' is not one of {string.Join(", ", there.Select(recipe => recipe.Model))}, the models for {task}.");
+    }
+
+    public string Task { get; } = task;
+    public string Model { get; } = model;
+
+    /// <summary>What can be asked for, in the order of <c>config.json</c>, and what it is where nothing is; null for a setting that is off. <see cref="Common"/> ones are among them.</summary>
+    public abstract IReadOnlyList<(Setting Setting, object? Default)> Defaults { get; }
+
+    /// <summary>The settings that every recipe must have.</summary>
+    protected static IEnumerable<(Setting, object?)> Common(long sequences, int batch, double learningRate, long logEvery) =>
     [
-        //                 sequences batch ntm rate controller     heads  lstm  rate  valid. lengths
-        new("copy",          20_000,   1,   1e-4,  "lstm",           1,   256,  3e-5,  120,  [10, 20, 40, 80, 120]),
-        new("repeat-copy",   20_000,   1,   1e-4,  "lstm",           1,   512,  3e-5,   20,  [5, 10, 15, 20]),       // vectors
-        new("recall",        60_000,   1,   1e-4,  "feed-forward",   4,   256,  1e-4,   10,  [2, 6, 10, 15, 20]),    // items
-        new("ngrams",        20_000,   1,   3e-5,  "lstm",           1,   128,  1e-4,  200,  [100, 200, 400]),       // bits
-        new("priority-sort", 20_000,   1,   3e-5,  "lstm",           5,   128,  3e-5,   20,  [10, 20, 30]),          // vectors shown
+        Settings.Seed.Is(1), Settings.Sequences.Is(sequences), Settings.Batch.Is(batch), Settings.LearningRate.Is(learningRate), Settings.LogEvery.Is(logEvery),
     ];
 
-    /// <summary>The recipe of a task that there is.</summary>
-    public static Recipe Of(string task) => all.First(recipe => recipe.Task == task);
+    /// <exception cref="UsageException">Values that are in their ranges do not go with each other; the message names them as the command line does.</exception>
+    public virtual void Check(RunConfiguration run) { }
 
-    public static Optimizer CreateOptimizer(SequenceModel model, double learningRate) =>
-        new RmsProp(model.Parameters, learningRate, Alpha, Epsilon, momentum: Momentum);
+    /// <summary>A new run's configuration with what follows from the data: a vocabulary.</summary>
+    public virtual RunConfiguration Prepare(RunConfiguration run) => run;
 
-    /// <summary>Constant for the first half, then falling to 0.</summary>
-    public static LearningRateSchedule Schedule(double learningRate, long updates) => new LinearDecaySchedule(learningRate, updates / 2, updates);
+    /// <summary>The model, with random weights, and what it is trained for.</summary>
+    public abstract Objective Create(RunConfiguration run);
 
-    /// <summary>The task's run as it is without any option.</summary>
-    public RunConfiguration Configuration(string model) => new()
+    public abstract Optimizer CreateOptimizer(RunConfiguration run, Module model);
+
+    /// <summary>Adds clipping, schedule and validation.</summary>
+    public abstract TrainerOptions Complete(RunConfiguration run, TrainerOptions options);
+
+    /// <summary>The model and its sizes, for people.</summary>
+    public abstract string Describe(RunConfiguration run);
+
+    /// <summary>What the live view draws the curve of, and calls the cost.</summary>
+    public virtual double Cost(TrainingMetrics metrics) => metrics.Loss;
+
+    /// <summary>What <see cref="Cost"/> counts.</summary>
+    public virtual string CostUnit => "nats";
+
+    /// <summary>A log interval in a few words.</summary>
+    public virtual string Describe(TrainingMetrics metrics) =>
+        string.Join(", ", [$"loss {metrics.Loss:0.000} nats", .. metrics.Values.Select(metric => $"{metric.Name.Replace('_', ' ')} {metric.Value:0.000}")]);
+
+    /// <summary>Tests the best parameters of a run that has ended, and says how it did.</summary>
+    public abstract Report Test(RunConfiguration run, Objective objective, CancellationToken cancelled);
+
+    /// <summary>What to try next with a run's folder.</summary>
+    public abstract string Hint(Objective objective, string folder);
+
+    /// <summary>Tests a run as <c>eval</c> was asked to.</summary>
+    /// <exception cref="UsageException">It was asked for something that the task does not have.</exception>
+    public abstract Report Evaluate(RunConfiguration run, Objective objective, EvaluationOptions options, CancellationToken cancelled);
+
+    /// <summary>More parameters than a tensor should have: 4 GB, and no size that a machine of today could train.</summary>
+    protected static void AtMost(double elements, string what)
     {
-        Task = Task,
-        Model = model,
-        Seed = 1,
-        Sequences = Sequences,
-        Batch = Batch,
-        LearningRate = model == RunConfiguration.Lstm ? LstmRate : NtmRate,
-        LogEvery = 250,
-        ValidationLength = ValidationLength,
-        Hidden = model == RunConfiguration.Lstm ? LstmHidden : Ntm.PaperSizes.Hidden,
-        Layers = model == RunConfiguration.Lstm ? LstmLayers : null,
-        Slots = model == RunConfiguration.Ntm ? Ntm.PaperSizes.Slots : null,
-        Width = model == RunConfiguration.Ntm ? Ntm.PaperSizes.Width : null,
-        ReadHeads = model == RunConfiguration.Ntm ? Heads : null,
-        WriteHeads = model == RunConfiguration.Ntm ? Heads : null,
-        Shifts = model == RunConfiguration.Ntm ? Ntm.PaperSizes.Shifts : null,
-        Controller = model == RunConfiguration.Ntm ? Controller : null,
-        MemoryStart = model == RunConfiguration.Ntm ? "learned" : null,
-    };
+        const long most = 1L << 30;
+        if (elements > most) throw new UsageException($"{what}: {elements:0} parameters are too many; at most {most} fit in a tensor.");
+    }
 }
+
+/// <summary>What <c>eval</c> was asked for; null where it was not.</summary>
+/// <param name="Length">The sequences' length.</param>
+/// <param name="Sequences">How many.</param>
+/// <param name="Data">A file or folder of data, instead of that trained on.</param>
+sealed record EvaluationOptions(int? Length, int Sequences, string? Data);

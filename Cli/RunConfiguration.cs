@@ -1,56 +1,90 @@
+using System.CommandLine;
+using System.Text;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using NeuralMemory.Checkpoints;
-using NeuralMemory.Models;
-using NeuralMemory.Optimizers;
-using NeuralMemory.Tasks;
 using NeuralMemory.Training;
 
 namespace NeuralMemory.Cli;
 
-/// <summary>All that decides what a run computes: it is kept in the run's folder, and model, task and optimiser are made from it again.</summary>
-sealed record RunConfiguration
+/// <summary>All that decides what a run computes: it is kept in the run's folder, and model, task and optimiser are made from it again. A value for each setting of a recipe.</summary>
+sealed class RunConfiguration
 {
-    public required string Task { get; init; }
-    public required string Model { get; init; }
-    public required ulong Seed { get; init; }
-    public required long Sequences { get; init; }
-    public required int Batch { get; init; }
-    public required double LearningRate { get; init; }
-    public required long LogEvery { get; init; }
+    readonly Dictionary<Setting, object> values = [];
 
-    /// <summary>The length of the sequences by which the best parameters are chosen.</summary>
-    public required int ValidationLength { get; init; }
+    RunConfiguration(Recipe recipe) => Recipe = recipe;
 
-    /// <summary>Log intervals without a lower cost after which training ends; null for never.</summary>
-    public int? EarlyStopping { get; init; }
+    /// <summary>A recipe as it is without any option.</summary>
+    public static RunConfiguration Of(Recipe recipe)
+    {
+        RunConfiguration run = new(recipe);
+        foreach ((Setting setting, object? value) in recipe.Defaults)
+            if (value is not null) run.values[setting] = value;
+        return run;
+    }
 
-    public required int Hidden { get; init; }
+    public Recipe Recipe { get; }
+    public string Task => Recipe.Task;
+    public string Model => Recipe.Model;
+    public ulong Seed => Get(Settings.Seed);
+    public long Sequences => Get(Settings.Sequences);
+    public int Batch => Get(Settings.Batch);
+    public double LearningRate => Get(Settings.LearningRate);
+    public long LogEvery => Get(Settings.LogEvery);
 
-    // Of the LSTM only.
-    public int? Layers { get; init; }
+    /// <summary>Updates from the first to the last.</summary>
+    public long Updates => (Sequences + Batch - 1) / Batch;
 
-    // Of the Neural Turing Machine only.
-    public int? Slots { get; init; }
-    public int? Width { get; init; }
-    public int? ReadHeads { get; init; }
-    public int? WriteHeads { get; init; }
-    public int? Shifts { get; init; }
-    public string? Controller { get; init; }
-    public string? MemoryStart { get; init; }
+    /// <summary>The value of a setting that the recipe has.</summary>
+    public T Get<T>(Setting<T> setting) where T : notnull => (T)values[setting];
 
-    public const string Ntm = "ntm", Lstm = "lstm";
+    /// <summary>Whether a setting has a value: one that is off has none.</summary>
+    public bool Has(Setting setting) => values.ContainsKey(setting);
 
-    public static IReadOnlyList<string> Models { get; } = [Ntm, Lstm];
+    /// <summary>The same but for one value.</summary>
+    public RunConfiguration With(Setting setting, object value)
+    {
+        RunConfiguration changed = new(Recipe);
+        foreach ((Setting key, object old) in values) changed.values[key] = old;
+        changed.values[setting] = value;
+        return changed;
+    }
 
-    public static IReadOnlyList<string> Controllers { get; } = ["lstm", "feed-forward"];
+    /// <summary>Changed by what the command line gave.</summary>
+    /// <exception cref="UsageException">An option is another recipe's, or a value does not go with the others.</exception>
+    public RunConfiguration Changed(ParseResult parsed)
+    {
+        RunConfiguration changed = this;
+        foreach (Setting setting in Recipe.AllSettings)
+        {
+            if (setting.Given(parsed) is not { } given) continue;
+            if (!Recipe.Defaults.Any(s => s.Item1 == setting)) throw new UsageException($"--{setting.Name} is no option of the model {Model} on the task {Task}.");
+            changed = changed.With(setting, given);
+        }
+        changed.Recipe.Check(changed);
+        return changed;
+    }
 
-    public static IReadOnlyList<string> MemoryStarts { get; } = ["learned", "constant", "random"];
+    /// <summary>Whether two runs compute the same, however long each of them trains.</summary>
+    public bool SameButForLength(RunConfiguration other) => With(Settings.Sequences, other.Sequences).ToJson() == other.ToJson();
 
-    /// <summary>The most elements of a tensor of parameters: 4 GB, and no size that a machine of today could train.</summary>
-    const long MostElements = 1L << 30;
-
-    public string ToJson() => JsonSerializer.Serialize(this, ConfigurationJson.Default.RunConfiguration);
+    public string ToJson()
+    {
+        using MemoryStream bytes = new();
+        using (Utf8JsonWriter json = new(bytes))
+        {
+            json.WriteStartObject();
+            json.WriteString("task", Task);
+            json.WriteString("model", Model);
+            foreach ((Setting setting, _) in Recipe.Defaults)
+            {
+                if (!values.TryGetValue(setting, out object? value)) continue;
+                json.WritePropertyName(setting.Key);
+                Setting.Write(json, value);
+            }
+            json.WriteEndObject();
+        }
+        return Encoding.UTF8.GetString(bytes.ToArray());
+    }
 
     /// <summary>The configuration that a checkpoint was written with.</summary>
     /// <exception cref="CheckpointException">It is another program's, or a value is out of its range.</exception>
@@ -58,13 +92,20 @@ sealed record RunConfiguration
     {
         try
         {
-            RunConfiguration read = JsonSerializer.Deserialize(checkpoint.Configuration, ConfigurationJson.Default.RunConfiguration)!;
-            read.Check();
-            return read;
-        }
-        catch (JsonException e)
-        {
-            throw new CheckpointException($"{checkpoint.Path}: metadata \"configuration\": {e.Message}", e);
+            using JsonDocument document = JsonDocument.Parse(checkpoint.Configuration);
+            JsonElement json = document.RootElement;
+            RunConfiguration run = new(Recipe.Of(Text(json, "task"), Text(json, "model")));
+            foreach (JsonProperty property in json.EnumerateObject())
+            {
+                if (property.Name is "task" or "model") continue;
+                (Setting setting, _) = run.Recipe.Defaults.FirstOrDefault(s => s.Item1.Key == property.Name);
+                if (setting is null) throw new UsageException($"\"{property.Name}\" is no setting of {run.Model} on {run.Task}.");
+                run.values[setting] = setting.Read(property.Value);
+            }
+            foreach ((Setting setting, object? value) in run.Recipe.Defaults)
+                if (value is not null && !run.Has(setting)) throw new UsageException($"\"{setting.Key}\" is missing.");
+            run.Recipe.Check(run);
+            return run;
         }
         catch (UsageException e)
         {
@@ -72,97 +113,18 @@ sealed record RunConfiguration
         }
     }
 
-    /// <exception cref="UsageException">A value is out of its range, or missing; the message names it as the command line does.</exception>
-    public void Check()
-    {
-        OneOf("task", Task, SequenceTasks.Names);
-        OneOf("model", Model, Models);
-        AtLeast(1, "sequences", Sequences);
-        AtLeast(1, "batch", Batch);
-        AtLeast(1, "log-every", LogEvery);
-        AtLeast(1, "validation-length", ValidationLength);
-        AtLeast(1, "early-stopping", EarlyStopping ?? 1);
-        if (!(LearningRate > 0 && double.IsFinite(LearningRate))) throw new UsageException($"--learning-rate: {LearningRate} is not a number above 0.");
-        AtLeast(1, "hidden", Hidden);
-        if (Model == Lstm)
-        {
-            AtLeast(1, "layers", Layers);
-            AtMost(4L * Hidden * Hidden, "--hidden");
-            AtMost(8L * Hidden * Hidden * Layers!.Value, "--layers");
-            return;
-        }
-        AtLeast(1, "slots", Slots);
-        AtLeast(1, "width", Width);
-        AtLeast(1, "read-heads", ReadHeads);
-        AtLeast(0, "write-heads", WriteHeads);
-        AtLeast(1, "shifts", Shifts);
-        OneOf("controller", Controller, Controllers);
-        OneOf("memory-start", MemoryStart, MemoryStarts);
-        if (Shifts % 2 == 0) throw new UsageException($"--shifts: {Shifts} is even; an odd number was expected, as many to the left as to the right.");
-        if (Shifts > Slots) throw new UsageException($"--shifts: {Shifts} are more than the {Slots} slots.");
-        AtMost(4L * Hidden * Hidden, "--hidden");
-        AtMost((long)Slots!.Value * Width!.Value, "--slots x --width");
-        AtMost((long)ReadHeads!.Value * Width.Value, "--read-heads x --width");
-        AtMost((long)WriteHeads!.Value * Width.Value, "--write-heads x --width");
-        AtMost((3.0 * (ReadHeads.Value + WriteHeads.Value) * (Width.Value + Shifts!.Value) + 4.0 * ReadHeads.Value * Width.Value) * Hidden, "--hidden x the heads");
-    }
-
-    static void OneOf(string name, string? value, IReadOnlyList<string> values)
-    {
-        if (value is null || !values.Contains(value)) throw new UsageException($"--{name}: '{value}' is not one of {string.Join(", ", values)}.");
-    }
-
-    static void AtLeast(long least, string name, long? value)
-    {
-        if (value is null || value < least) throw new UsageException($"--{name}: {value?.ToString() ?? "nothing"} was given; at least {least} was expected.");
-    }
-
-    static void AtMost(double elements, string what)
-    {
-        if (elements > MostElements) throw new UsageException($"{what}: {elements:0} parameters are too many; at most {MostElements} fit in a tensor.");
-    }
-
-    public SequenceTask CreateTask() => SequenceTasks.Create(Task);
-
-    public SequenceModel CreateModel(SequenceTask task)
-    {
-        Philox random = new(Seed, RandomStreams.Initialization);
-        if (Model == Lstm) return new LstmModel(task.InputWidth, task.OutputWidth, Hidden, Layers!.Value, random);
-        NtmSizes sizes = new(Hidden, Slots!.Value, Width!.Value, ReadHeads!.Value, WriteHeads!.Value, Shifts!.Value,
-            Controller == "lstm" ? NtmController.Lstm : NtmController.FeedForward);
-        MemoryStart start = MemoryStart switch
-        {
-            "learned" => NeuralMemory.Models.MemoryStart.Learned,
-            "constant" => NeuralMemory.Models.MemoryStart.Constant,
-            _ => NeuralMemory.Models.MemoryStart.Random,
-        };
-        return new Ntm(task.InputWidth, task.OutputWidth, sizes, random, start);
-    }
-
-    public Optimizer CreateOptimizer(SequenceModel model) => Recipe.CreateOptimizer(model, LearningRate);
+    static string Text(JsonElement json, string key) => json.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString()!
+        : throw new UsageException($"\"{key}\" is missing.");
 
     /// <summary>How the trainer is to be set up.</summary>
-    public TrainerOptions TrainerOptions(string folder) => new()
+    public TrainerOptions TrainerOptions(string folder) => Recipe.Complete(this, new()
     {
         Batch = Batch,
         Sequences = Sequences,
         Seed = Seed,
-        ClipValue = Recipe.ClipValue,
-        Schedule = Recipe.Schedule(LearningRate, updates: (Sequences + Batch - 1) / Batch),
         LogInterval = LogEvery,
-        Validation = new(ValidationLength, Sequences: 20, Batch: 20),
-        EarlyStopping = EarlyStopping is { } patience ? new(patience, StoppingMetric.BitsPerSequence) : null,
+        EarlyStopping = Has(Settings.EarlyStopping) ? new(Get(Settings.EarlyStopping)) : null,
         Folder = folder,
         Configuration = ToJson(),
-    };
-
-    /// <summary>The model and its sizes, for people.</summary>
-    public string DescribeModel() => Model == Lstm ? $"lstm, {Layers} x {Hidden}"
-        : $"ntm, controller {Controller} {Hidden}, memory {Slots} x {Width}, heads {ReadHeads} + {WriteHeads}";
+    });
 }
-
-[JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
-[JsonSerializable(typeof(RunConfiguration))]
-sealed partial class ConfigurationJson : JsonSerializerContext;

@@ -15,11 +15,11 @@ sealed record Snapshot(int Length, float[,] Target, float[,] Output, int WrongBi
     public int Steps => Read?.GetLength(1) ?? 0;
 
     /// <summary>Copies the first sequence of a batch. A Neural Turing Machine runs it once more, for its weightings; nothing that is trained notices.</summary>
-    public static Snapshot Of(TrainingSample sample, SequenceModel model)
+    public static Snapshot Of(SequenceObjective sample)
     {
         Tensor logits = sample.Logits.Slice(1, 0, 1);
         (float[,]? read, float[,]? write) = (null, null);
-        if (model is Ntm ntm)
+        if (sample.Model is Ntm ntm)
         {
             NtmRun run = ntm.Run(sample.Episode.Inputs.Slice(1, 0, 1));
             logits = run.Output;

@@ -12,6 +12,9 @@ namespace NeuralMemory;
 /// </remarks>
 sealed class Arena(Backend backend)
 {
+    /// <summary>Whose memory it is.</summary>
+    public Backend Backend => backend;
+
     const long FirstBlock = 1 << 20;
     const int Classes = 4 * 48;
 
@@ -33,10 +36,10 @@ sealed class Arena(Backend backend)
 
     public void Add(Operation operation) => operations.Add(operation);
 
-    public unsafe nint Allocate(long bytes)
+    public nint Allocate(long bytes)
     {
         nint address = Take(bytes);
-        if (Poison) new Span<byte>((void*)address, (int)bytes).Fill(0xFF);
+        if (Poison) backend.Set(address, bytes, 0xFF);
         return address;
     }
 

@@ -1,10 +1,23 @@
 using System.Runtime.InteropServices;
+using NeuralMemory.Optimizers;
 
 namespace NeuralMemory;
 
-/// <summary>A device's memory: where tensors live. Operations choose their kernel by the backend of their inputs.</summary>
+/// <summary>
+/// A device: where tensors live and operations compute. A thread computes on one device at a time, <see cref="Current"/>: what it makes is made there, and an operation on a tensor
+/// of another device throws.
+/// </summary>
+/// <example><code>
+/// using (Backend.Use(gpu))
+/// {
+///     model.To(gpu);
+///     trainer.Run();
+/// }
+/// </code></example>
 public abstract unsafe class Backend
 {
+    internal Backend() { }
+
     /// <summary>The device's name as a user writes it: <c>cpu</c>.</summary>
     public abstract string Name { get; }
 
@@ -17,8 +30,8 @@ public abstract unsafe class Backend
     /// <summary>Gives memory back.</summary>
     public abstract void Free(nint address);
 
-    /// <summary>Sets bytes to zero.</summary>
-    public abstract void Clear(nint address, long bytes);
+    /// <summary>Sets every byte to <paramref name="value"/>.</summary>
+    public abstract void Set(nint address, long bytes, byte value);
 
     /// <summary>Copies from device memory to the host.</summary>
     public abstract void CopyToHost(nint source, void* destination, long bytes);
@@ -26,8 +39,48 @@ public abstract unsafe class Backend
     /// <summary>Copies from the host to device memory.</summary>
     public abstract void CopyFromHost(void* source, nint destination, long bytes);
 
-    /// <summary>The device that new tensors are made on.</summary>
-    public static Backend Default => CpuBackend.Instance;
+    /// <summary>Sets every element of a contiguous tensor to <paramref name="value"/>.</summary>
+    public abstract void Fill(Tensor tensor, double value);
+
+    /// <summary>target = source, of one shape and element type, each with strides of its own.</summary>
+    public abstract void Copy(Tensor source, Tensor target);
+
+    /// <summary>target += source, of one shape and element type; where the target's elements overlap, all that falls on one is added to it.</summary>
+    public abstract void Add(Tensor source, Tensor target);
+
+    /// <summary>Applies an update rule to every element of tensors of one shape, which the caller keeps alive: gradients, weights, and the state that there is.</summary>
+    internal abstract void Update<R>(R rule, Tensor gradients, Tensor weights, Tensor? a = null, Tensor? b = null, Tensor? c = null) where R : unmanaged, IUpdateRule;
+
+    /// <summary>Applies each parameter's rule to its weights and state, where it has a gradient; on a GPU if <paramref name="guard"/>, where there is one, is finite.</summary>
+    internal abstract void Update<R>(Optimizer<R> optimizer, ReadOnlySpan<R> rules, Tensor? guard) where R : unmanaged, IUpdateRule;
+
+    /// <summary>What <see cref="Gradients.Clip"/> does.</summary>
+    internal abstract Tensor ClipGradients(IReadOnlyList<Tensor> parameters, double? limit, double? maxNorm);
+
+    /// <summary>Sets the gradients that there are to zero.</summary>
+    internal virtual void ZeroGradients(IReadOnlyList<Tensor> parameters)
+    {
+        for (int i = 0; i < parameters.Count; i++) parameters[i].ZeroGradient();
+    }
+
+    /// <summary>Throws if this device cannot compute with elements of a type.</summary>
+    /// <exception cref="NotSupportedException">It cannot.</exception>
+    public virtual void Require(DType type) { }
+
+    /// <summary>The device of threads that have not chosen another by <see cref="Use"/>: at first the CPU.</summary>
+    public static Backend Default { get; set; } = CpuBackend.Instance;
+
+    /// <summary>The device that this thread computes on.</summary>
+    public static Backend Current => Tape.Current.Backend ?? Default;
+
+    /// <summary>
+    /// Until the result is disposed, this thread computes on <paramref name="backend"/>. Within a step that began on another device, what is made is owned by the garbage collector.
+    /// </summary>
+    public static Tape.Scope Use(Backend backend)
+    {
+        ArgumentNullException.ThrowIfNull(backend);
+        return Tape.UseBackend(backend);
+    }
 }
 
 /// <summary>The machine's own memory.</summary>
@@ -52,13 +105,59 @@ public sealed unsafe class CpuBackend : Backend
     public override void Free(nint address) => NativeMemory.AlignedFree((void*)address);
 
     /// <inheritdoc/>
-    public override void Clear(nint address, long bytes) => NativeMemory.Clear((void*)address, (nuint)bytes);
+    public override void Set(nint address, long bytes, byte value) => NativeMemory.Fill((void*)address, (nuint)bytes, value);
 
     /// <inheritdoc/>
     public override void CopyToHost(nint source, void* destination, long bytes) => Buffer.MemoryCopy((void*)source, destination, bytes, bytes);
 
     /// <inheritdoc/>
     public override void CopyFromHost(void* source, nint destination, long bytes) => Buffer.MemoryCopy(source, (void*)destination, bytes, bytes);
+
+    /// <inheritdoc/>
+    public override void Fill(Tensor tensor, double value)
+    {
+        switch (tensor.DType)
+        {
+            case DType.Float32: new Span<float>(tensor.Pointer<float>(), tensor.Count).Fill((float)value); break;
+            case DType.Float64: new Span<double>(tensor.Pointer<double>(), tensor.Count).Fill(value); break;
+            default: new Span<int>(tensor.Pointer<int>(), tensor.Count).Fill((int)value); break;
+        }
+        GC.KeepAlive(tensor.Body);
+    }
+
+    /// <inheritdoc/>
+    public override void Copy(Tensor source, Tensor target)
+    {
+        if (target.DType == DType.Float32) Strided.ForEach<float, Strided.Assign>(target.Pointer<float>(), source.Pointer<float>(), target.Shape, target.Strides, source.Strides);
+        else if (target.DType == DType.Float64) Strided.ForEach<double, Strided.Assign>(target.Pointer<double>(), source.Pointer<double>(), target.Shape, target.Strides, source.Strides);
+        else Strided.ForEach<int, Strided.Assign>(target.Pointer<int>(), source.Pointer<int>(), target.Shape, target.Strides, source.Strides);
+    }
+
+    /// <inheritdoc/>
+    public override void Add(Tensor source, Tensor target)
+    {
+        if (target.DType == DType.Float32) Strided.ForEach<float, Strided.Accumulate>(target.Pointer<float>(), source.Pointer<float>(), target.Shape, target.Strides, source.Strides);
+        else Strided.ForEach<double, Strided.Accumulate>(target.Pointer<double>(), source.Pointer<double>(), target.Shape, target.Strides, source.Strides);
+    }
+
+    internal override void Update<R>(R rule, Tensor gradients, Tensor weights, Tensor? a = null, Tensor? b = null, Tensor? c = null)
+    {
+        Cpu.For(weights.DType, weights.Count, Cpu.Grain, new UpdateKernel<R>(rule, Start(gradients), Start(weights), Start(a), Start(b), Start(c)));
+
+        static void* Start(Tensor? tensor) => tensor is { } t ? (void*)t.Address : null;
+    }
+
+    internal override void Update<R>(Optimizer<R> optimizer, ReadOnlySpan<R> rules, Tensor? guard)
+    {
+        for (int i = 0; i < rules.Length; i++)
+        {
+            Tensor parameter = optimizer.Parameters[i];
+            if (parameter.HasGradient)
+                Update(rules[i], parameter.Gradient, parameter, optimizer.States(0)?[i], optimizer.States(1)?[i], optimizer.States(2)?[i]);
+        }
+    }
+
+    internal override Tensor ClipGradients(IReadOnlyList<Tensor> parameters, double? limit, double? maxNorm) => Gradients.Clip(parameters, limit, maxNorm);
 }
 
 /// <summary>A block of device memory that is given back when nothing refers to it any more.</summary>

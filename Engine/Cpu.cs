@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
@@ -25,14 +26,20 @@ public static class Cpu
     public static int Rows(int width, int cost = 1) => Math.Max(1, Grain / Math.Max(1, width * cost));
 
     /// <summary>Runs <paramref name="kernel"/> over 0 to <paramref name="count"/> - 1, on all threads where there is more than one chunk of <paramref name="grain"/>.</summary>
+    /// <exception cref="NotSupportedException">This thread computes on another device, for which the operation has no kernel.</exception>
     public static void For<K>(DType type, int count, int grain, K kernel) where K : struct, ICpuKernel
     {
+        if (Backend.Current is not CpuBackend) ThrowDevice<K>();
         if (type == DType.Float64) ThreadTeam.For(count, grain, new Body<K, Float64x1, double>(kernel));
         else if (Vector512.IsHardwareAccelerated) ThreadTeam.For(count, grain, new Body<K, Float32x16, float>(kernel));
         else if (Vector256.IsHardwareAccelerated) ThreadTeam.For(count, grain, new Body<K, Float32x8, float>(kernel));
         else if (Vector128.IsHardwareAccelerated) ThreadTeam.For(count, grain, new Body<K, Float32x4, float>(kernel));
         else ThreadTeam.For(count, grain, new Body<K, Float32x1, float>(kernel));
     }
+
+    [DoesNotReturn]
+    static void ThrowDevice<K>() =>
+        throw new NotSupportedException($"{typeof(K).DeclaringType?.Name ?? typeof(K).Name} has no kernel for {Backend.Current.Name}; it runs on {CpuBackend.Instance.Name} only.");
 
     readonly struct Body<K, V, T>(K kernel) : IParallelBody
         where K : struct, ICpuKernel where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>

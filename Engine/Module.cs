@@ -74,7 +74,21 @@ public abstract class Module
     /// <returns>The same module.</returns>
     public Module To(DType type)
     {
-        foreach (Tensor parameter in Parameters) parameter.ConvertInPlace(type);
+        foreach (Tensor parameter in Parameters) parameter.ConvertInPlace(type, parameter.Backend);
+        return this;
+    }
+
+    /// <summary>Where the parameters are; the CPU where there are none.</summary>
+    public Backend Backend => Parameters.Count > 0 ? Parameters[0].Backend : CpuBackend.Instance;
+
+    /// <summary>Moves all parameters to a device. Gradients are dropped; an optimiser is made afterwards.</summary>
+    /// <returns>The same module.</returns>
+    /// <exception cref="NotSupportedException">The device does not compute with the parameters' type.</exception>
+    public Module To(Backend backend)
+    {
+        ArgumentNullException.ThrowIfNull(backend);
+        foreach (Tensor parameter in Parameters) backend.Require(parameter.DType);
+        foreach (Tensor parameter in Parameters) parameter.ConvertInPlace(parameter.DType, backend);
         return this;
     }
 }

@@ -81,7 +81,7 @@ public abstract class Operation
         Backward();
         if (expanded is not null)
         {
-            foreach ((Tensor from, Tensor to) in expanded) Tape.AddTo(to, from);
+            foreach ((Tensor from, Tensor to) in expanded) to.Backend.Add(from, to);
             expanded.Clear();
         }
         if (state.DetectsNonFinite)

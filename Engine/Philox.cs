@@ -68,6 +68,17 @@ public sealed class Philox
         }
     }
 
+    /// <summary>What <see cref="NextDouble"/> gives at a <see cref="Position"/>.</summary>
+    internal static double DoubleAt(ulong seed, ulong stream, ulong position) =>
+        (((ulong)At(seed, stream, position) << 21) ^ (At(seed, stream, position + 1) >> 11)) * (1.0 / (1L << 53));
+
+    static uint At(ulong seed, ulong stream, ulong position)
+    {
+        (uint a, uint b, uint c, uint d) = Block(seed, stream, position / 4);
+        uint lane = (uint)position % 4;
+        return lane == 0 ? a : lane == 1 ? b : lane == 2 ? c : d;
+    }
+
     /// <summary>
     /// The numbers 4 <paramref name="block"/> to 4 <paramref name="block"/> + 3 of a sequence, for kernels that draw many at once: ten rounds over the
     /// counter (block, stream) with the key (seed).

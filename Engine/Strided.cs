@@ -6,6 +6,41 @@ namespace NeuralMemory;
 /// <summary>Copies between strided memory and spans, converting element types.</summary>
 static unsafe class Strided
 {
+    /// <summary>What is done with an element of the target and one of the source.</summary>
+    public interface IAction
+    {
+        static abstract void Apply<T>(ref T target, T source) where T : unmanaged, INumber<T>;
+    }
+
+    /// <summary>target = source.</summary>
+    public readonly struct Assign : IAction
+    {
+        public static void Apply<T>(ref T target, T source) where T : unmanaged, INumber<T> => target = source;
+    }
+
+    /// <summary>target += source.</summary>
+    public readonly struct Accumulate : IAction
+    {
+        public static void Apply<T>(ref T target, T source) where T : unmanaged, INumber<T> => target += source;
+    }
+
+    /// <summary>Visits the elements of two tensors of one shape, in the order of their indices from dimension <paramref name="d"/> on.</summary>
+    public static void ForEach<T, TAction>(T* target, T* source, Shape shape, Shape targetStrides, Shape sourceStrides, int d = 0)
+        where T : unmanaged, INumber<T> where TAction : struct, IAction
+    {
+        if (d == shape.Rank)
+        {
+            TAction.Apply(ref *target, *source);
+            return;
+        }
+        int size = shape[d], targetStride = targetStrides[d], sourceStride = sourceStrides[d];
+        if (d < shape.Rank - 1)
+            for (int i = 0; i < size; i++)
+                ForEach<T, TAction>(target + (long)i * targetStride, source + (long)i * sourceStride, shape, targetStrides, sourceStrides, d + 1);
+        else
+            for (int i = 0; i < size; i++) TAction.Apply(ref target[(long)i * targetStride], source[(long)i * sourceStride]);
+    }
+
     /// <summary>Copies all elements in the order of their indices.</summary>
     public static void Copy<TSource, T>(TSource* source, Shape shape, Shape strides, Span<T> destination)
         where TSource : unmanaged, INumber<TSource> where T : unmanaged, INumber<T>

@@ -1,4 +1,3 @@
-using System.Numerics;
 using System.Runtime.CompilerServices;
 
 namespace NeuralMemory;
@@ -11,10 +10,21 @@ public static class Tape
     /// <summary>What a thread is doing: the step it is in, and the modes that hold.</summary>
     internal sealed class State
     {
-        public readonly List<Arena> Arenas = [];
-        public int Depth;
+        public readonly List<Arena> Arenas = [];            // every one there has been, for one step after the other
+        public readonly List<Arena> Steps = [];             // those of the steps that have begun, the innermost last
         public Arena? Arena;
+        public Backend? Backend;
         public bool Recording = true, DetectsNonFinite;
+
+        public Arena NewStep(Backend backend)
+        {
+            Arena? arena = null;
+            foreach (Arena free in Arenas)
+                if (free.Backend == backend && !Steps.Contains(free)) arena = free;
+            if (arena is null) Arenas.Add(arena = new(backend));
+            Steps.Add(arena);
+            return arena;
+        }
 
         // The walk over the graph, kept between calls.
         public readonly List<Operation> Pending = [];
@@ -51,9 +61,8 @@ public static class Tape
     public static Scope Step()
     {
         State s = Current;
-        Scope scope = new(s, s.Arena, s.Recording, s.DetectsNonFinite, s.Depth + 1);
-        if (s.Arenas.Count == s.Depth) s.Arenas.Add(new Arena(Backend.Default));
-        s.Arena = s.Arenas[s.Depth++];
+        Scope scope = new(s, s.Steps.Count + 1);
+        s.Arena = s.NewStep(Backend.Current);
         return scope;
     }
 
@@ -61,7 +70,7 @@ public static class Tape
     public static Scope NoGradient()
     {
         State s = Current;
-        Scope scope = new(s, s.Arena, s.Recording, s.DetectsNonFinite, 0);
+        Scope scope = new(s);
         s.Recording = false;
         return scope;
     }
@@ -70,7 +79,7 @@ public static class Tape
     public static Scope OutsideStep()
     {
         State s = Current;
-        Scope scope = new(s, s.Arena, s.Recording, s.DetectsNonFinite, 0);
+        Scope scope = new(s);
         s.Arena = null;
         return scope;
     }
@@ -82,8 +91,17 @@ public static class Tape
     public static Scope DetectNonFinite()
     {
         State s = Current;
-        Scope scope = new(s, s.Arena, s.Recording, s.DetectsNonFinite, 0);
+        Scope scope = new(s);
         s.DetectsNonFinite = true;
+        return scope;
+    }
+
+    internal static Scope UseBackend(Backend backend)
+    {
+        State s = Current;
+        Scope scope = new(s);
+        s.Backend = backend;
+        if (s.Arena?.Backend != backend) s.Arena = null;
         return scope;
     }
 
@@ -92,11 +110,13 @@ public static class Tape
     {
         readonly State state;
         readonly Arena? arena;
+        readonly Backend? backend;
         readonly bool recording, detectsNonFinite;
         readonly int depth;
 
-        internal Scope(State state, Arena? arena, bool recording, bool detectsNonFinite, int depth) =>
-            (this.state, this.arena, this.recording, this.detectsNonFinite, this.depth) = (state, arena, recording, detectsNonFinite, depth);
+        /// <summary>Remembers the modes that hold; <paramref name="depth"/> is that of the step that begins, 0 where none does.</summary>
+        internal Scope(State state, int depth = 0) =>
+            (this.state, arena, backend, recording, detectsNonFinite, this.depth) = (state, state.Arena, state.Backend, state.Recording, state.DetectsNonFinite, depth);
 
         /// <summary>Restores what held before; for a step, ends the life of every tensor made in it.</summary>
         /// <exception cref="InvalidOperationException">Another thread began it, or a step begun within it has not ended.</exception>
@@ -105,10 +125,12 @@ public static class Tape
             if (state != Current) throw new InvalidOperationException("A step or mode of the tape ends on the thread that began it.");
             if (depth > 0)
             {
-                if (state.Depth != depth) throw new InvalidOperationException("A step ends once, and only when every step begun within it has ended.");
-                state.Arenas[--state.Depth].Reset();
+                if (state.Steps.Count != depth) throw new InvalidOperationException("A step ends once, and only when every step begun within it has ended.");
+                Arena ended = state.Steps[^1];
+                state.Steps.RemoveAt(depth - 1);
+                ended.Reset();
             }
-            (state.Arena, state.Recording, state.DetectsNonFinite) = (arena, recording, detectsNonFinite);
+            (state.Arena, state.Backend, state.Recording, state.DetectsNonFinite) = (arena, backend, recording, detectsNonFinite);
         }
     }
 
@@ -129,7 +151,7 @@ public static class Tape
                 throw new ShapeException("Backward", $"the gradient is {gradients[i].DType} {gradients[i].Shape}, but the tensor is {roots[i].DType} {roots[i].Shape}.");
             if (!roots[i].RequiresGradient) continue;
             any = true;
-            AddTo(roots[i].GradientToAccumulate(), gradients[i]);
+            roots[i].Backend.Add(gradients[i], roots[i].GradientToAccumulate());
         }
         if (!any) throw new InvalidOperationException("Backward: nothing here depends on a tensor that requires a gradient, or it was computed within NoGradient.");
 
@@ -144,27 +166,6 @@ public static class Tape
         {
             s.Recording = recording;
             Array.Clear(s.Order, 0, count);
-        }
-    }
-
-    /// <summary>target += source, of the same shape; the target has gaps where it belongs to a view, and is summed into where that view was expanded.</summary>
-    internal static unsafe void AddTo(Tensor target, Tensor source)
-    {
-        if (target.DType == DType.Float32) Add(target.Pointer<float>(), source.Pointer<float>(), target.Shape, target.Strides, source.Strides, 0);
-        else Add(target.Pointer<double>(), source.Pointer<double>(), target.Shape, target.Strides, source.Strides, 0);
-
-        static void Add<T>(T* to, T* from, Shape shape, Shape toStrides, Shape fromStrides, int d) where T : unmanaged, INumber<T>
-        {
-            if (d == shape.Rank)
-            {
-                *to += *from;
-                return;
-            }
-            int size = shape[d], toStride = toStrides[d], fromStride = fromStrides[d];
-            if (d < shape.Rank - 1)
-                for (int i = 0; i < size; i++) Add(to + (long)i * toStride, from + (long)i * fromStride, shape, toStrides, fromStrides, d + 1);
-            else
-                for (int i = 0; i < size; i++) to[(long)i * toStride] += from[(long)i * fromStride];
         }
     }
 

@@ -58,39 +58,60 @@ public readonly unsafe partial struct Tensor
     /// <summary>Whether the elements lie without gaps in the order of their indices.</summary>
     public bool IsContiguous => Body.Contiguous;
 
-    /// <summary>The address of the first element. Valid for as long as the tensor is alive and reachable.</summary>
+    /// <summary>The address of the first element, in the machine's own memory. Valid for as long as the tensor is alive and reachable.</summary>
     /// <exception cref="ShapeException">The elements are not of type <typeparamref name="T"/>.</exception>
+    /// <exception cref="InvalidOperationException">The tensor is on another device than the CPU.</exception>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public T* Pointer<T>() where T : unmanaged
     {
         TensorBody b = Body;
         if (b.DType != DTypes.Of<T>()) ThrowType(b.DType, DTypes.Of<T>());
+        if (b.Backend != CpuBackend.Instance) ThrowDevice(b);
         return (T*)b.Address;
     }
+
+    /// <summary>The address of the first element in its device's memory: a pointer on the CPU, on others a number that only the device can use.</summary>
+    public nint Address => Body.Address;
 
     [DoesNotReturn]
     static void ThrowType(DType actual, DType expected) => throw new ShapeException("Tensor", $"elements are {actual}, but {expected} was asked for.");
 
+    [DoesNotReturn]
+    static void ThrowDevice(TensorBody b) => throw new InvalidOperationException(
+        $"A tensor {b.Shape} is on {b.Backend.Name}, but what computes with it runs on {CpuBackend.Instance.Name}. Enter Backend.Use, or bring the tensor over with On.");
+
     // ---- Making tensors ----
 
     /// <summary>A tensor whose contents are undefined, for an operation to write.</summary>
-    public static Tensor Empty(Shape shape, DType type = DType.Float32) => Allocate(shape, type, Tape.Current.Arena);
+    public static Tensor Empty(Shape shape, DType type = DType.Float32) => Allocate(shape, type, Tape.Current.Arena, Backend.Current);
 
     /// <summary>A tensor that the garbage collector owns, even within a step: parameters, their gradients, an optimiser's state.</summary>
     public static Tensor Persistent(Shape shape, DType type = DType.Float32)
     {
-        Tensor tensor = Allocate(shape, type, null);
+        Tensor tensor = Allocate(shape, type, null, Backend.Current);
         tensor.Clear();
         return tensor;
     }
 
-    internal static Tensor Allocate(Shape shape, DType type, Arena? arena)
+    /// <summary>Zeros of the shape and type, and on the device, of another tensor, that the garbage collector owns.</summary>
+    internal static Tensor Like(Tensor other)
     {
+        Tensor tensor = Allocate(other.Shape, other.DType, null, other.Backend);
+        tensor.Clear();
+        return tensor;
+    }
+
+    /// <summary>A tensor in an arena or, where there is none or it is another device's, in memory that the garbage collector gives back.</summary>
+    internal static Tensor Allocate(Shape shape, DType type, Arena? arena, Backend backend)
+    {
+        backend.Require(type);
+        if (arena?.Backend != backend) arena = null;
         foreach (int size in shape)
             if (size < 0) throw new ShapeException("Tensor", $"{shape} has a negative size.");
         TensorBody body = arena?.NewBody() ?? new TensorBody();
         long bytes = (long)shape.Count * type.Size();
-        if (arena is null) body.Storage = new Storage(Backend.Default, bytes);
+        body.Backend = backend;
+        if (arena is null) body.Storage = new Storage(backend, bytes);
         body.Set(arena?.Allocate(bytes) ?? body.Storage!.Address, shape, shape.ContiguousStrides(), type);
         return body.Handle;
     }
@@ -138,8 +159,9 @@ public readonly unsafe partial struct Tensor
     public static Tensor Range(int start, int count)
     {
         Tensor tensor = Empty([count], DType.Int32);
-        int* p = tensor.Pointer<int>();
-        for (int i = 0; i < count; i++) p[i] = start + i;
+        Span<int> values = tensor.Backend is CpuBackend ? new Span<int>(tensor.Pointer<int>(), count) : new int[count];
+        for (int i = 0; i < count; i++) values[i] = start + i;
+        if (tensor.Backend is not CpuBackend) tensor.CopyFrom<int>(values);
         return tensor;
     }
 
@@ -199,13 +221,31 @@ public readonly unsafe partial struct Tensor
     {
         TensorBody b = Body;
         if (destination.Length != b.Count) throw new ShapeException("CopyTo", $"{b.Shape} has {b.Count} elements, but the destination has room for {destination.Length}.");
+        if (b.Backend is not CpuBackend && b.Contiguous && b.DType == DTypes.Of<T>())
+        {
+            fixed (T* to = destination) b.Backend.CopyToHost(b.Address, to, (long)b.Count * b.DType.Size());
+            GC.KeepAlive(b);
+            return;
+        }
+        Tensor host = OnHost();
         switch (b.DType)
         {
-            case DType.Float32: Strided.Copy((float*)b.Address, b.Shape, b.Strides, destination); break;
-            case DType.Float64: Strided.Copy((double*)b.Address, b.Shape, b.Strides, destination); break;
-            default: Strided.Copy((int*)b.Address, b.Shape, b.Strides, destination); break;
+            case DType.Float32: Strided.Copy(host.Pointer<float>(), b.Shape, host.Strides, destination); break;
+            case DType.Float64: Strided.Copy(host.Pointer<double>(), b.Shape, host.Strides, destination); break;
+            default: Strided.Copy(host.Pointer<int>(), b.Shape, host.Strides, destination); break;
         }
-        GC.KeepAlive(b);
+        GC.KeepAlive(host.Body);
+    }
+
+    /// <summary>This tensor, or where it is on another device, a copy in the machine's own memory.</summary>
+    Tensor OnHost()
+    {
+        TensorBody b = Body;
+        if (b.Backend is CpuBackend) return this;
+        Tensor source = IsContiguous ? this : Keep(), host = Allocate(b.Shape, b.DType, null, CpuBackend.Instance);
+        b.Backend.CopyToHost(source.Body.Address, (void*)host.Body.Address, (long)b.Count * b.DType.Size());
+        GC.KeepAlive(source.Body);
+        return host;
     }
 
     /// <summary>Overwrites all elements, in the order of their indices, outside the tape.</summary>
@@ -215,13 +255,21 @@ public readonly unsafe partial struct Tensor
         TensorBody b = Body;
         if (values.Length != b.Count) throw new ShapeException("CopyFrom", $"{b.Shape} has {b.Count} elements, but {values.Length} values were given.");
         if (!b.Contiguous) throw new ShapeException("CopyFrom", $"{b.Shape} is a view with strides {b.Strides}; only a contiguous tensor can be overwritten.");
+        if (b.Backend is not CpuBackend && b.DType == DTypes.Of<T>())
+        {
+            fixed (T* from = values) b.Backend.CopyFromHost(from, b.Address, (long)b.Count * b.DType.Size());
+            GC.KeepAlive(b);
+            return;
+        }
+        Tensor host = b.Backend is CpuBackend ? this : Allocate(b.Shape, b.DType, null, CpuBackend.Instance);
         switch (b.DType)
         {
-            case DType.Float32: Strided.Convert(values, (float*)b.Address); break;
-            case DType.Float64: Strided.Convert(values, (double*)b.Address); break;
-            default: Strided.Convert(values, (int*)b.Address); break;
+            case DType.Float32: Strided.Convert(values, host.Pointer<float>()); break;
+            case DType.Float64: Strided.Convert(values, host.Pointer<double>()); break;
+            default: Strided.Convert(values, host.Pointer<int>()); break;
         }
-        GC.KeepAlive(b);
+        if (b.Backend is not CpuBackend) b.Backend.CopyFromHost((void*)host.Body.Address, b.Address, (long)b.Count * b.DType.Size());
+        GC.KeepAlive(host.Body);
     }
 
     /// <summary>Overwrites all elements with those of <paramref name="source"/>, converted, outside the tape.</summary>
@@ -229,14 +277,16 @@ public readonly unsafe partial struct Tensor
     public void CopyFrom(Tensor source)
     {
         if (source.Shape != Shape) throw new ShapeException("CopyFrom", $"{source.Shape} into {Shape}: the shapes must be the same.");
-        if (source.DType == DType.Float64) source.CopyIntoConverted<double>(this);
+        if (!IsContiguous) throw new ShapeException("CopyFrom", $"{Shape} is a view with strides {Strides}; only a contiguous tensor can be overwritten.");
+        if (source.DType == DType && source.Backend == Backend) Backend.Copy(source, this);
+        else if (source.DType == DType.Float64) source.CopyIntoConverted<double>(this);
         else if (source.DType == DType.Float32) source.CopyIntoConverted<float>(this);
         else source.CopyIntoConverted<int>(this);
     }
 
     void CopyIntoConverted<T>(Tensor target) where T : unmanaged, INumber<T>
     {
-        if (IsContiguous) target.CopyFrom(new ReadOnlySpan<T>(Pointer<T>(), Count));
+        if (IsContiguous && Backend is CpuBackend) target.CopyFrom(new ReadOnlySpan<T>(Pointer<T>(), Count));
         else target.CopyFrom<T>(ToArray<T>());
     }
 
@@ -246,19 +296,13 @@ public readonly unsafe partial struct Tensor
     {
         TensorBody b = Body;
         if (!b.Contiguous) throw new ShapeException("Fill", $"{b.Shape} is a view with strides {b.Strides}; only a contiguous tensor can be overwritten.");
-        switch (b.DType)
-        {
-            case DType.Float32: new Span<float>((void*)b.Address, b.Count).Fill((float)value); break;
-            case DType.Float64: new Span<double>((void*)b.Address, b.Count).Fill(value); break;
-            default: new Span<int>((void*)b.Address, b.Count).Fill((int)value); break;
-        }
-        GC.KeepAlive(b);
+        b.Backend.Fill(this, value);
     }
 
     void Clear()
     {
         TensorBody b = Body;
-        b.Backend.Clear(b.Address, (long)b.Count * b.DType.Size());
+        b.Backend.Set(b.Address, (long)b.Count * b.DType.Size(), 0);
     }
 
     // ---- The tape ----
@@ -310,21 +354,25 @@ public readonly unsafe partial struct Tensor
     }
 
     /// <summary>A copy that outlives the step: owned by the garbage collector and cut off from the tape.</summary>
-    public Tensor Keep()
+    public Tensor Keep() => On(Backend);
+
+    /// <summary>A copy on another device, or on the same one: owned by the garbage collector and cut off from the tape.</summary>
+    public Tensor On(Backend backend)
     {
-        Tensor copy = Allocate(Shape, DType, null);
+        ArgumentNullException.ThrowIfNull(backend);
+        Tensor copy = Allocate(Shape, DType, null, backend);
         copy.CopyFrom(this);
         return copy;
     }
 
     /// <summary>Gives a leaf outside any step other elements of the same values; every handle to it sees the change. Its gradient is dropped.</summary>
-    internal void ConvertInPlace(DType type)
+    internal void ConvertInPlace(DType type, Backend backend)
     {
         TensorBody b = Body;
-        if (b.DType == type) return;
-        Tensor converted = Allocate(b.Shape, type, null);
+        if (b.DType == type && b.Backend == backend) return;
+        Tensor converted = Allocate(b.Shape, type, null, backend);
         converted.CopyFrom(this);
-        (b.Storage, b.Gradient) = (converted.Body.Storage, default);
+        (b.Storage, b.Gradient, b.GradientPlace, b.Group, b.Backend) = (converted.Body.Storage, default, default, null, backend);
         b.Set(converted.Body.Address, b.Shape, b.Strides, type);
     }
 
@@ -356,7 +404,7 @@ public readonly unsafe partial struct Tensor
         TensorBody b = Body, root = Root;
         if (!root.Gradient.IsAlive)
         {
-            root.Gradient = Allocate(root.Shape, root.DType, root.Arena is null ? null : Tape.Current.Arena);
+            root.Gradient = root.GradientPlace.IsAlive ? root.GradientPlace : Allocate(root.Shape, root.DType, root.Arena is null ? null : Tape.Current.Arena, root.Backend);
             root.Gradient.Clear();
         }
         return root == b ? root.Gradient : root.Gradient.Body.CloneView(b.Shape, b.Strides, b.Address - root.Address).Handle;

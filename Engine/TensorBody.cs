@@ -12,7 +12,7 @@ sealed class TensorBody
     /// <summary>Keeps the memory of a tensor outside any step alive.</summary>
     public Storage? Storage;
 
-    public Backend Backend = Backend.Default;
+    public Backend Backend = CpuBackend.Instance;
     public nint Address;
     public DType DType;
     public Shape Shape, Strides;
@@ -24,6 +24,12 @@ sealed class TensorBody
 
     public bool RequiresGradient, RetainsGradient;
     public Tensor Gradient;
+
+    /// <summary>Where a leaf's gradient is to be made, where a device has chosen a place for it.</summary>
+    public Tensor GradientPlace;
+
+    /// <summary>What a device keeps with those parameters that it has put side by side.</summary>
+    public object? Group;
 
     /// <summary>The operation that made it; null for a leaf.</summary>
     public Operation? Producer;

@@ -17,7 +17,7 @@ readonly record struct MatrixLayout(nint Row, nint Column)
 /// Where the strides allow it, a batch dimension is made part of the matrices, so that one large product replaces many small ones: as rows of a and c
 /// when b is shared, as columns of b and c when a is, as columns of a and rows of b when the results are summed.
 /// </remarks>
-unsafe struct BatchedGemm(int m, int n, int k, MatrixLayout a, MatrixLayout b, MatrixLayout c)
+unsafe partial struct BatchedGemm(int m, int n, int k, MatrixLayout a, MatrixLayout b, MatrixLayout c)
 {
     /// <summary>Floating-point operations that are worth handing to another thread.</summary>
     const double Grain = 5e5;
@@ -63,6 +63,11 @@ unsafe struct BatchedGemm(int m, int n, int k, MatrixLayout a, MatrixLayout b, M
     /// <summary>Computes c (+)= a b, and adds <paramref name="bias"/>, which must be contiguous, to every row.</summary>
     public readonly void Run(Tensor a, Tensor b, Tensor c, bool accumulate, Tensor? bias = null)
     {
+        if (GpuBackend.Current is { } gpu)
+        {
+            RunOn(gpu, a, b, c, accumulate, bias);
+            return;
+        }
         int count = Count(summed: false);
         double work = 2.0 * m * n * k * Count(summed: true);
         int grain = work >= Large ? Math.Max(1, count) : (int)Math.Clamp(Grain / Math.Max(work, 1), 1, int.MaxValue);
@@ -80,6 +85,16 @@ unsafe struct BatchedGemm(int m, int n, int k, MatrixLayout a, MatrixLayout b, M
         for (int d = 0; d < rank; d++)
             if (cStrides[d] == 0 == summed) count *= sizes[d];
         return count;
+    }
+
+    /// <summary>The dimensions of c, or those that are summed, for a kernel: offsets in a, b and c.</summary>
+    readonly StridedLoop Loop(bool summed)
+    {
+        Span<int> size = stackalloc int[Shape.MaxRank], inA = stackalloc int[Shape.MaxRank], inB = stackalloc int[Shape.MaxRank], inC = stackalloc int[Shape.MaxRank];
+        int count = 0;
+        for (int d = rank - 1; d >= 0; d--)
+            if (cStrides[d] == 0 == summed) (size[count], inA[count], inB[count], inC[count++]) = (sizes[d], aStrides[d], bStrides[d], cStrides[d]);
+        return new(new(size[..count]), new(inA[..count]), new(inB[..count]), new(inC[..count]));
     }
 
     struct Kernel : ICpuKernel

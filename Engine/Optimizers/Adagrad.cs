@@ -1,4 +1,4 @@
-using System.Numerics;
+using System.Runtime.CompilerServices;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory.Optimizers;
@@ -12,10 +12,9 @@ namespace NeuralMemory.Optimizers;
 /// </code>
 /// </summary>
 /// <remarks>Duchi, Hazan and Singer 2011, with the diagonal matrix of section 1.3. t counts this parameter's updates.</remarks>
-public sealed unsafe class Adagrad : Optimizer
+public sealed class Adagrad : Optimizer<Adagrad.Rule>
 {
     readonly double learningRateDecay, epsilon;
-    readonly Tensor[] squareSum;
 
     /// <summary>Makes the optimiser and its state: <c>square_sum</c>.</summary>
     /// <param name="parameters">What to optimise.</param>
@@ -33,30 +32,22 @@ public sealed unsafe class Adagrad : Optimizer
     {
         this.learningRateDecay = Hyperparameter.NotNegative(learningRateDecay);
         this.epsilon = Hyperparameter.NotNegative(epsilon);
-        squareSum = State("square_sum", Hyperparameter.NotNegative(initialSquareSum));
+        State(0, "square_sum", Hyperparameter.NotNegative(initialSquareSum));
     }
 
     /// <inheritdoc/>
-    protected override void Update(int index, Tensor parameter, Tensor gradient, double learningRate, double weightDecay, int step) =>
-        Cpu.For(parameter.DType, parameter.Count, Cpu.Grain, new Kernel(
-            Address(parameter), Address(gradient), Address(squareSum, index),
-            stepSize: learningRate / (1 + (step - 1) * learningRateDecay), weightDecay, epsilon));
+    protected override Rule RuleOf(double learningRate, double weightDecay, int step) => new(learningRate / (1 + (step - 1) * learningRateDecay), weightDecay, epsilon);
 
-    readonly struct Kernel(void* weight, void* gradient, void* squareSum, double stepSize, double weightDecay, double epsilon) : ICpuKernel
+    /// <summary>The equations above; the state is s.</summary>
+    public readonly struct Rule(double stepSize, double weightDecay, double epsilon) : IUpdateRule
     {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        /// <inheritdoc/>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Apply<V>(V g, ref V w, ref V a, ref V b, ref V c) where V : struct, ISimd<V>
         {
-            Elements<V, T> w = new(weight), dw = new(gradient), s = new(squareSum);
-            V lambda = V.Constant(weightDecay), eps = V.Constant(epsilon), minusEta = V.Constant(-stepSize);
-            for (int i = start; i < end; i += V.Count)
-            {
-                int n = Math.Min(V.Count, end - i);
-                V wi = w[i, n];
-                V g = V.Fma(lambda, wi, dw[i, n]);
-                V si = V.Fma(g, g, s[i, n]);
-                s[i, n] = si;
-                w[i, n] = V.Fma(minusEta, g / (V.Sqrt(si) + eps), wi);
-            }
+            g = V.Fma(V.Constant(weightDecay), w, g);
+            a = V.Fma(g, g, a);
+            w = V.Fma(V.Constant(-stepSize), g / (V.Sqrt(a) + V.Constant(epsilon)), w);
         }
     }
 }

@@ -1,4 +1,4 @@
-using System.Numerics;
+using System.Runtime.CompilerServices;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory.Optimizers;
@@ -14,12 +14,10 @@ namespace NeuralMemory.Optimizers;
 /// </code>
 /// </summary>
 /// <remarks>Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1. AMSGrad: Reddi, Kale and Kumar 2018, algorithm 2. t counts this parameter's updates.</remarks>
-public unsafe class Adam : Optimizer
+public class Adam : Optimizer<Adam.Rule>
 {
     readonly double beta1, beta2, epsilon;
-    readonly bool decoupled;
-    readonly Tensor[] average, squareAverage;
-    readonly Tensor[]? largestSquareAverage;
+    readonly bool amsGrad, decoupled;
 
     /// <summary>Makes the optimiser and its state: <c>average</c>, <c>square_average</c>, and with AMSGrad <c>largest_square_average</c>.</summary>
     /// <param name="parameters">What to optimise.</param>
@@ -45,42 +43,34 @@ public unsafe class Adam : Optimizer
         this.beta2 = Hyperparameter.BelowOne(beta2);
         this.epsilon = Hyperparameter.NotNegative(epsilon);
         this.decoupled = decoupled;
-        average = State("average");
-        squareAverage = State("square_average");
-        largestSquareAverage = amsGrad ? State("largest_square_average") : null;
+        this.amsGrad = amsGrad;
+        State(0, "average");
+        State(1, "square_average");
+        if (amsGrad) State(2, "largest_square_average");
     }
 
     /// <inheritdoc/>
-    protected override void Update(int index, Tensor parameter, Tensor gradient, double learningRate, double weightDecay, int step) =>
-        Cpu.For(parameter.DType, parameter.Count, Cpu.Grain, new Kernel(
-            Address(parameter), Address(gradient), Address(average, index), Address(squareAverage, index), Address(largestSquareAverage, index),
-            keep: decoupled ? 1 - learningRate * weightDecay : 1, decay: decoupled ? 0 : weightDecay, beta1, beta2, epsilon,
-            stepSize: learningRate / (1 - Math.Pow(beta1, step)), correction: 1 / Math.Sqrt(1 - Math.Pow(beta2, step))));
+    protected override Rule RuleOf(double learningRate, double weightDecay, int step) => new(
+        keep: decoupled ? 1 - learningRate * weightDecay : 1, decay: decoupled ? 0 : weightDecay, beta1, beta2, epsilon,
+        stepSize: learningRate / (1 - Math.Pow(beta1, step)), correction: 1 / Math.Sqrt(1 - Math.Pow(beta2, step)), amsGrad ? 1 : 0);
 
-    /// <summary>Adam and AdamW in one: <paramref name="keep"/> scales the weights first, <paramref name="decay"/> adds them to the gradient.</summary>
-    readonly struct Kernel(
-        void* weight, void* gradient, void* average, void* squareAverage, void* largestSquareAverage,
-        double keep, double decay, double beta1, double beta2, double epsilon, double stepSize, double correction) : ICpuKernel
+    /// <summary>
+    /// Adam and AdamW in one: <paramref name="keep"/> scales the weights first, <paramref name="decay"/> adds them to the gradient. The state is m, v and u.
+    /// </summary>
+    public readonly struct Rule(
+        double keep, double decay, double beta1, double beta2, double epsilon, double stepSize, double correction, int amsGrad) : IUpdateRule
     {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        /// <inheritdoc/>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Apply<V>(V g, ref V w, ref V a, ref V b, ref V c) where V : struct, ISimd<V>
         {
-            Elements<V, T> w = new(weight), dw = new(gradient), m = new(average), v = new(squareAverage), u = new(largestSquareAverage);
-            bool amsGrad = largestSquareAverage != null;
-            V b1 = V.Constant(beta1), a1 = V.Constant(1 - beta1), b2 = V.Constant(beta2), a2 = V.Constant(1 - beta2);
-            V kept = V.Constant(keep), lambda = V.Constant(decay), minusEta = V.Constant(-stepSize);
-            V scale = V.Constant(correction), eps = V.Constant(epsilon);
-            for (int i = start; i < end; i += V.Count)
-            {
-                int n = Math.Min(V.Count, end - i);
-                V wi = kept * w[i, n];
-                V g = V.Fma(lambda, wi, dw[i, n]);
-                V mi = V.Fma(a1, g, b1 * m[i, n]);
-                V vi = V.Fma(a2 * g, g, b2 * v[i, n]);
-                m[i, n] = mi;
-                v[i, n] = vi;
-                if (amsGrad) u[i, n] = vi = V.Max(u[i, n], vi);
-                w[i, n] = V.Fma(minusEta, mi / V.Fma(V.Sqrt(vi), scale, eps), wi);
-            }
+            w = V.Constant(keep) * w;
+            g = V.Fma(V.Constant(decay), w, g);
+            a = V.Fma(V.Constant(1 - beta1), g, V.Constant(beta1) * a);
+            b = V.Fma(V.Constant(1 - beta2) * g, g, V.Constant(beta2) * b);
+            V u = b;
+            if (amsGrad != 0) c = u = V.Max(c, u);
+            w = V.Fma(V.Constant(-stepSize), a / V.Fma(V.Sqrt(u), V.Constant(correction), V.Constant(epsilon)), w);
         }
     }
 }

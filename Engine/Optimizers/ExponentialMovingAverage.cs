@@ -1,4 +1,4 @@
-using System.Numerics;
+using System.Runtime.CompilerServices;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory.Optimizers;
@@ -12,7 +12,7 @@ namespace NeuralMemory.Optimizers;
 /// average.Update();
 /// using (average.SwapIn()) Evaluate(model);
 /// </code></example>
-public sealed unsafe class ExponentialMovingAverage
+public sealed class ExponentialMovingAverage
 {
     readonly Tensor[] parameters, averages;
     readonly double decay;
@@ -38,7 +38,7 @@ public sealed unsafe class ExponentialMovingAverage
     {
         RequireSwapped(false);
         for (int i = 0; i < parameters.Length; i++)
-            Cpu.For(Type(i), parameters[i].Count, Cpu.Grain, new UpdateKernel((void*)averages[i].Body.Address, (void*)parameters[i].Body.Address, decay));
+            averages[i].Backend.Update(new Average(decay), Checked(i), averages[i]);
         GC.KeepAlive(this);
     }
 
@@ -62,7 +62,7 @@ public sealed unsafe class ExponentialMovingAverage
     void Swap()
     {
         for (int i = 0; i < parameters.Length; i++)
-            Cpu.For(Type(i), parameters[i].Count, Cpu.Grain, new SwapKernel((void*)averages[i].Body.Address, (void*)parameters[i].Body.Address));
+            averages[i].Backend.Update(new Exchange(), averages[i], Checked(i), averages[i]);
         IsSwappedIn = !IsSwappedIn;
         GC.KeepAlive(this);
     }
@@ -72,8 +72,8 @@ public sealed unsafe class ExponentialMovingAverage
         if (IsSwappedIn != expected) throw new InvalidOperationException($"The averages are {(expected ? "not " : "")}swapped in.");
     }
 
-    DType Type(int i) => parameters[i].DType == averages[i].DType ? parameters[i].DType : throw new InvalidOperationException(
-        $"Parameter {i} was {averages[i].DType} when its average was made and is {parameters[i].DType} now. Convert a module first.");
+    Tensor Checked(int i) => parameters[i].DType == averages[i].DType && parameters[i].Backend == averages[i].Backend ? parameters[i] : throw new InvalidOperationException(
+        $"Parameter {i} was {averages[i].DType} on {averages[i].Backend.Name} when its average was made and is {parameters[i].DType} on {parameters[i].Backend.Name} now. Convert a module first.");
 
     /// <summary>The time while the parameters hold the averages.</summary>
     public readonly struct Scope : IDisposable
@@ -91,30 +91,17 @@ public sealed unsafe class ExponentialMovingAverage
         }
     }
 
-    readonly struct UpdateKernel(void* average, void* parameter, double decay) : ICpuKernel
+    /// <summary>a = delta a + (1 - delta) w, with a in the place of the weight and w in that of the gradient.</summary>
+    readonly struct Average(double decay) : IUpdateRule
     {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            Elements<V, T> a = new(average), w = new(parameter);
-            V kept = V.Constant(decay), added = V.Constant(1 - decay);
-            for (int i = start; i < end; i += V.Count)
-            {
-                int n = Math.Min(V.Count, end - i);
-                a[i, n] = V.Fma(added, w[i, n], kept * a[i, n]);
-            }
-        }
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Apply<V>(V g, ref V w, ref V a, ref V b, ref V c) where V : struct, ISimd<V> => w = V.Fma(V.Constant(1 - decay), g, V.Constant(decay) * w);
     }
 
-    readonly struct SwapKernel(void* left, void* right) : ICpuKernel
+    /// <summary>The weight and its state change places.</summary>
+    readonly struct Exchange : IUpdateRule
     {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            Elements<V, T> a = new(left), b = new(right);
-            for (int i = start; i < end; i += V.Count)
-            {
-                int n = Math.Min(V.Count, end - i);
-                (a[i, n], b[i, n]) = (b[i, n], a[i, n]);
-            }
-        }
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Apply<V>(V g, ref V w, ref V a, ref V b, ref V c) where V : struct, ISimd<V> => (w, a) = (a, w);
     }
 }

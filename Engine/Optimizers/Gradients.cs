@@ -14,6 +14,7 @@ public static unsafe class Gradients
     /// <param name="parameters">Leaves: their gradients are contiguous.</param>
     public static double Norm(IReadOnlyList<Tensor> parameters)
     {
+        if (Device(parameters) is { } device) return device.ClipGradients(parameters, null, null).Item();
         double sum = 0;
         for (int i = 0; i < parameters.Count; i++)
             if (parameters[i].HasGradient) sum += SquareSum(parameters[i].Gradient);
@@ -32,6 +33,7 @@ public static unsafe class Gradients
     public static double ClipNorm(IReadOnlyList<Tensor> parameters, double maxNorm)
     {
         if (!(maxNorm >= 0)) throw new ArgumentOutOfRangeException(nameof(maxNorm), maxNorm, "A number not below 0 was expected.");
+        if (Device(parameters) is { } device) return device.ClipGradients(parameters, null, maxNorm).Item();
         double norm = Norm(parameters), coefficient = maxNorm / (norm + 1e-6);
         if (coefficient >= 1) return norm;
         for (int i = 0; i < parameters.Count; i++)
@@ -51,6 +53,11 @@ public static unsafe class Gradients
     public static void ClipValue(IReadOnlyList<Tensor> parameters, double limit)
     {
         if (!(limit >= 0)) throw new ArgumentOutOfRangeException(nameof(limit), limit, "A number not below 0 was expected.");
+        if (Device(parameters) is { } device)
+        {
+            device.ClipGradients(parameters, limit, null);
+            return;
+        }
         for (int i = 0; i < parameters.Count; i++)
         {
             if (!parameters[i].HasGradient) continue;
@@ -59,6 +66,20 @@ public static unsafe class Gradients
             GC.KeepAlive(gradient.Body);
         }
     }
+
+    /// <summary>
+    /// <see cref="ClipValue"/> and then <see cref="ClipNorm"/>, each where a limit is given, without waiting for the device.
+    /// </summary>
+    /// <returns>The norm before <see cref="ClipNorm"/>, on the parameters' device: finite if and only if every gradient was. Shape [].</returns>
+    public static Tensor Clip(IReadOnlyList<Tensor> parameters, double? limit, double? maxNorm)
+    {
+        if (Device(parameters) is { } device) return device.ClipGradients(parameters, limit, maxNorm);
+        if (limit is { } l) ClipValue(parameters, l);
+        return Tensor.Scalar(maxNorm is { } norm ? ClipNorm(parameters, norm) : Norm(parameters));
+    }
+
+    /// <summary>The device whose own kernels are needed; null for the CPU.</summary>
+    static Backend? Device(IReadOnlyList<Tensor> parameters) => parameters.Count > 0 && parameters[0].Backend is not CpuBackend and { } device ? device : null;
 
     static void* Address(Tensor gradient) => gradient.IsContiguous ? (void*)gradient.Body.Address
         : throw new ShapeException("Gradients", $"{gradient.Shape} is the gradient of a view, with strides {gradient.Strides}; pass the tensors themselves.");

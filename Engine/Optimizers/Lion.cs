@@ -1,4 +1,4 @@
-using System.Numerics;
+using System.Runtime.CompilerServices;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory.Optimizers;
@@ -15,10 +15,9 @@ namespace NeuralMemory.Optimizers;
 /// Chen et al. 2023 (arXiv 2302.06675), algorithm 2; weight decay is decoupled. The paper's rates are 3 to 10 times smaller than AdamW's, its lambda as
 /// many times larger.
 /// </remarks>
-public sealed unsafe class Lion : Optimizer
+public sealed class Lion : Optimizer<Lion.Rule>
 {
     readonly double beta1, beta2;
-    readonly Tensor[] average;
 
     /// <summary>Makes the optimiser and its state: <c>average</c>.</summary>
     /// <param name="parameters">What to optimise.</param>
@@ -33,31 +32,23 @@ public sealed unsafe class Lion : Optimizer
     {
         this.beta1 = Hyperparameter.BelowOne(beta1);
         this.beta2 = Hyperparameter.BelowOne(beta2);
-        average = State("average");
+        State(0, "average");
     }
 
     /// <inheritdoc/>
-    protected override void Update(int index, Tensor parameter, Tensor gradient, double learningRate, double weightDecay, int step) =>
-        Cpu.For(parameter.DType, parameter.Count, Cpu.Grain, new Kernel(
-            Address(parameter), Address(gradient), Address(average, index), learningRate, weightDecay, beta1, beta2));
+    protected override Rule RuleOf(double learningRate, double weightDecay, int step) => new(learningRate, weightDecay, beta1, beta2);
 
-    readonly struct Kernel(
-        void* weight, void* gradient, void* average, double learningRate, double weightDecay, double beta1, double beta2) : ICpuKernel
+    /// <summary>The equations above; the state is m.</summary>
+    public readonly struct Rule(double learningRate, double weightDecay, double beta1, double beta2) : IUpdateRule
     {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        /// <inheritdoc/>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Apply<V>(V g, ref V w, ref V a, ref V b, ref V c) where V : struct, ISimd<V>
         {
-            Elements<V, T> w = new(weight), dw = new(gradient), m = new(average);
-            V b1 = V.Constant(beta1), a1 = V.Constant(1 - beta1), b2 = V.Constant(beta2), a2 = V.Constant(1 - beta2);
-            V lambda = V.Constant(weightDecay), minusEta = V.Constant(-learningRate);
-            for (int i = start; i < end; i += V.Count)
-            {
-                int n = Math.Min(V.Count, end - i);
-                V wi = w[i, n], g = dw[i, n], mi = m[i, n];
-                V c = V.Fma(a1, g, b1 * mi);
-                V sign = V.IfLess(V.Zero, c, V.One, V.IfLess(c, V.Zero, -V.One, c));           // 0 and NaN stay what they are
-                w[i, n] = V.Fma(minusEta, V.Fma(lambda, wi, sign), wi);
-                m[i, n] = V.Fma(a2, g, b2 * mi);
-            }
+            V mean = V.Fma(V.Constant(1 - beta1), g, V.Constant(beta1) * a);
+            V sign = V.IfLess(V.Zero, mean, V.One, V.IfLess(mean, V.Zero, -V.One, mean));           // 0 and NaN stay what they are
+            w = V.Fma(V.Constant(-learningRate), V.Fma(V.Constant(weightDecay), w, sign), w);
+            a = V.Fma(V.Constant(1 - beta2), g, V.Constant(beta2) * a);
         }
     }
 }

@@ -1,7 +1,7 @@
 namespace NeuralMemory.Optimizers;
 
 /// <summary>
-/// Changes parameters by their gradients. Each optimiser is its update rule: one kernel, under the equations of its paper, with the semantics and the
+/// Changes parameters by their gradients. Each optimiser is its <see cref="IUpdateRule">update rule</see>, under the equations of its paper, with the semantics and the
 /// defaults of PyTorch 1.13.
 /// </summary>
 /// <remarks>
@@ -18,7 +18,9 @@ public abstract unsafe class Optimizer
     readonly Tensor[] parameters;
     readonly DType[] types;
     readonly ParameterGroup[] groups;                       // of each parameter
-    readonly List<(string Name, Tensor Tensor)> state = [];
+    readonly Backend backend;
+    readonly List<(string Name, Tensor Tensor)> namedState = [];
+    readonly Tensor[]?[] states = new Tensor[]?[3];
     readonly Tensor updates;
 
     /// <summary>Checks the parameters and makes the state that every optimiser has.</summary>
@@ -32,9 +34,11 @@ public abstract unsafe class Optimizer
         this.parameters = Leaves.Check(parameters);
         LearningRate = Hyperparameter.NotNegative(learningRate);
         ParameterGroup group = new(1, Hyperparameter.NotNegative(weightDecay));
+        backend = this.parameters[0].Backend;
         types = [.. this.parameters.Select(p => p.DType)];
         groups = [.. this.parameters.Select(_ => group)];
-        updates = Tensor.Persistent([this.parameters.Length], DType.Int32);
+        updates = Tensor.Allocate([this.parameters.Length], DType.Int32, null, CpuBackend.Instance);
+        updates.Fill(0);
     }
 
     /// <summary>What is optimised, in the order given. State is named by the position in this list.</summary>
@@ -44,7 +48,7 @@ public abstract unsafe class Optimizer
     /// <exception cref="ArgumentOutOfRangeException">Negative or not finite.</exception>
     public double LearningRate { get; set => field = Hyperparameter.NotNegative(value, nameof(LearningRate)); }
 
-    /// <summary>How many times <see cref="Step"/> has run. Set it when a run is resumed.</summary>
+    /// <summary>How many times <see cref="Step()"/> has run. Set it when a run is resumed.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Negative.</exception>
     public long StepCount
     {
@@ -73,58 +77,78 @@ public abstract unsafe class Optimizer
     }
 
     /// <summary>Updates every parameter that has a gradient.</summary>
-    /// <exception cref="InvalidOperationException">A parameter has changed its type since the optimiser was made.</exception>
-    public void Step()
-    {
-        int* updates = this.updates.Pointer<int>();
-        for (int i = 0; i < parameters.Length; i++)
-        {
-            Tensor parameter = parameters[i];
-            if (!parameter.HasGradient) continue;
-            if (parameter.DType != types[i])
-                throw new InvalidOperationException($"Parameter {i} was {types[i]} when the optimiser was made and is {parameter.DType} now. Convert a module first.");
-            Update(i, parameter, parameter.Gradient, LearningRate * groups[i].LearningRateScale, groups[i].WeightDecay, ++updates[i]);
-        }
-        StepCount++;
-        GC.KeepAlive(this);
-    }
+    /// <exception cref="InvalidOperationException">A parameter has changed its type or device since the optimiser was made.</exception>
+    public void Step() => Step(null);
+
+    /// <summary>As <see cref="Step()"/>, if <paramref name="guard"/> is finite. Otherwise nothing changes; on a GPU, which is not waited for, the counts of steps do.</summary>
+    /// <param name="guard">One number where the parameters are, such as the gradients' norm (<see cref="Gradients.Clip"/>).</param>
+    public abstract void Step(Tensor? guard);
 
     /// <summary>Sets all gradients to zero.</summary>
-    public void ZeroGradient()
-    {
-        foreach (Tensor parameter in parameters) parameter.ZeroGradient();
-    }
+    public void ZeroGradient() => parameters[0].Backend.ZeroGradients(parameters);
 
     /// <summary>
     /// The tensors that a checkpoint keeps, by names that do not change: a quantity and the parameter's position, such as <c>square_average.0</c>, and
     /// <c>updates</c>, which holds how often each parameter has been updated. Overwrite them (<see cref="Tensor.CopyFrom(Tensor)"/>) to resume.
     /// </summary>
-    public IEnumerable<(string Name, Tensor Tensor)> NamedState() => state.Append(("updates", updates));
+    public IEnumerable<(string Name, Tensor Tensor)> NamedState() => namedState.Append(("updates", updates));
 
     /// <summary>Makes a part of the state: for each parameter, a tensor of its shape and type. To be called by a constructor.</summary>
+    /// <param name="slot">Which argument of <see cref="IUpdateRule.Apply"/> it is: 0, 1 or 2.</param>
     /// <param name="name">What it holds, in lower case with underscores.</param>
     /// <param name="value">The value of every element at first.</param>
-    protected Tensor[] State(string name, double value = 0)
+    protected void State(int slot, string name, double value = 0)
     {
-        Tensor[] tensors = [.. parameters.Select(p => Tensor.Persistent(p.Shape, p.DType))];
+        Tensor[] tensors = [.. parameters.Select(p => Tensor.Like(p))];
         for (int i = 0; i < tensors.Length; i++)
         {
             if (value != 0) tensors[i].Fill(value);
-            state.Add(($"{name}.{i}", tensors[i]));
+            namedState.Add(($"{name}.{i}", tensors[i]));
         }
-        return tensors;
+        states[slot] = tensors;
     }
 
-    /// <summary>Updates one parameter, and its state, in place.</summary>
-    /// <param name="index">Its position in <see cref="Parameters"/> and in each part of the state.</param>
-    /// <param name="parameter">The parameter: contiguous, as is its state.</param>
-    /// <param name="gradient">Its gradient: shape and type of the parameter, contiguous. It is left as it is.</param>
+    /// <summary>The parameters' tensors of state <paramref name="slot"/>; null where there is no such state.</summary>
+    internal Tensor[]? States(int slot) => states[slot];
+
+    /// <summary>What a device keeps for this optimiser.</summary>
+    internal object? DeviceMemory;
+
+    private protected (double LearningRate, double WeightDecay, int Step) Next(int i)
+    {
+        if (parameters[i].DType != types[i] || parameters[i].Backend != backend)
+            throw new InvalidOperationException(
+                $"Parameter {i} was {types[i]} on {backend.Name} when the optimiser was made and is {parameters[i].DType} on {parameters[i].Backend.Name} now. Convert a module first.");
+        return (LearningRate * groups[i].LearningRateScale, groups[i].WeightDecay, ++updates.Pointer<int>()[i]);
+    }
+}
+
+/// <summary>An optimiser whose update rule is <typeparamref name="R"/>.</summary>
+public abstract class Optimizer<R> : Optimizer where R : unmanaged, IUpdateRule
+{
+    readonly R[] rules;
+
+    /// <inheritdoc/>
+    protected Optimizer(IReadOnlyList<Tensor> parameters, double learningRate, double weightDecay) : base(parameters, learningRate, weightDecay) => rules = new R[Parameters.Count];
+
+    /// <summary>The rule for a parameter's weights.</summary>
     /// <param name="learningRate">The learning rate of its group.</param>
     /// <param name="weightDecay">The weight decay of its group.</param>
     /// <param name="step">How often this parameter has been updated, this time included: 1 at first.</param>
-    protected abstract void Update(int index, Tensor parameter, Tensor gradient, double learningRate, double weightDecay, int step);
+    protected abstract R RuleOf(double learningRate, double weightDecay, int step);
 
-    private protected static void* Address(Tensor tensor) => (void*)tensor.Body.Address;
-
-    private protected static void* Address(Tensor[]? state, int index) => state is null ? null : (void*)state[index].Body.Address;
+    /// <inheritdoc/>
+    public sealed override void Step(Tensor? guard)
+    {
+        if (guard is { } g && g.Backend is CpuBackend && !double.IsFinite(g.Item())) return;
+        for (int i = 0; i < rules.Length; i++)
+        {
+            if (!Parameters[i].HasGradient) continue;
+            (double learningRate, double weightDecay, int step) = Next(i);
+            rules[i] = RuleOf(learningRate, weightDecay, step);
+        }
+        Parameters[0].Backend.Update<R>(this, rules, guard);
+        StepCount++;
+        GC.KeepAlive(this);
+    }
 }

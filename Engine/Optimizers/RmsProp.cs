@@ -1,4 +1,4 @@
-using System.Numerics;
+using System.Runtime.CompilerServices;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory.Optimizers;
@@ -18,11 +18,10 @@ namespace NeuralMemory.Optimizers;
 /// Tieleman and Hinton 2012, lecture 6.5; centred, Graves 2013 (arXiv 1308.0850), equations 38 to 41, with epsilon outside the root. The Neural Turing
 /// Machine was trained with it: alpha 0.95, momentum 0.9.
 /// </remarks>
-public sealed unsafe class RmsProp : Optimizer
+public sealed class RmsProp : Optimizer<RmsProp.Rule>
 {
     readonly double alpha, epsilon, momentum;
-    readonly Tensor[] squareAverage;
-    readonly Tensor[]? average, momentumBuffer;
+    readonly bool centered;
 
     /// <summary>Makes the optimiser and its state: <c>square_average</c>, and where asked for <c>average</c> and <c>momentum_buffer</c>.</summary>
     /// <param name="parameters">What to optimise.</param>
@@ -42,44 +41,34 @@ public sealed unsafe class RmsProp : Optimizer
         this.alpha = Hyperparameter.BelowOne(alpha);
         this.epsilon = Hyperparameter.NotNegative(epsilon);
         this.momentum = Hyperparameter.NotNegative(momentum);
-        squareAverage = State("square_average");
-        average = centered ? State("average") : null;
-        momentumBuffer = momentum > 0 ? State("momentum_buffer") : null;
+        this.centered = centered;
+        State(0, "square_average");
+        if (centered) State(1, "average");
+        if (momentum > 0) State(2, "momentum_buffer");
     }
 
     /// <inheritdoc/>
-    protected override void Update(int index, Tensor parameter, Tensor gradient, double learningRate, double weightDecay, int step) =>
-        Cpu.For(parameter.DType, parameter.Count, Cpu.Grain, new Kernel(
-            Address(parameter), Address(gradient), Address(squareAverage, index), Address(average, index), Address(momentumBuffer, index),
-            learningRate, weightDecay, alpha, epsilon, momentum));
+    protected override Rule RuleOf(double learningRate, double weightDecay, int step) => new(learningRate, weightDecay, alpha, epsilon, momentum, centered ? 1 : 0);
 
-    readonly struct Kernel(
-        void* weight, void* gradient, void* squareAverage, void* average, void* momentumBuffer,
-        double learningRate, double weightDecay, double alpha, double epsilon, double momentum) : ICpuKernel
+    /// <summary>The equations above; the state is s, m and b.</summary>
+    public readonly struct Rule(double learningRate, double weightDecay, double alpha, double epsilon, double momentum, int centered) : IUpdateRule
     {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        /// <inheritdoc/>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Apply<V>(V g, ref V w, ref V a, ref V b, ref V c) where V : struct, ISimd<V>
         {
-            Elements<V, T> w = new(weight), dw = new(gradient), s = new(squareAverage), m = new(average), b = new(momentumBuffer);
-            bool centered = average != null, hasMomentum = momentumBuffer != null;
-            V keep = V.Constant(alpha), add = V.Constant(1 - alpha), eps = V.Constant(epsilon), mu = V.Constant(momentum);
-            V lambda = V.Constant(weightDecay), minusEta = V.Constant(-learningRate);
-            for (int i = start; i < end; i += V.Count)
+            V keep = V.Constant(alpha), add = V.Constant(1 - alpha);
+            g = V.Fma(V.Constant(weightDecay), w, g);
+            a = V.Fma(add * g, g, keep * a);
+            V s = a;
+            if (centered != 0)
             {
-                int n = Math.Min(V.Count, end - i);
-                V wi = w[i, n];
-                V g = V.Fma(lambda, wi, dw[i, n]);
-                V si = V.Fma(add * g, g, keep * s[i, n]);
-                s[i, n] = si;
-                if (centered)
-                {
-                    V mi = V.Fma(add, g, keep * m[i, n]);
-                    m[i, n] = mi;
-                    si = V.Max(si - mi * mi, V.Zero);               // rounding must not make a variance negative, and its root NaN
-                }
-                V d = g / (V.Sqrt(si) + eps);
-                if (hasMomentum) b[i, n] = d = V.Fma(mu, b[i, n], d);
-                w[i, n] = V.Fma(minusEta, d, wi);
+                b = V.Fma(add, g, keep * b);
+                s = V.Max(s - b * b, V.Zero);                       // rounding must not make a variance negative, and its root NaN
             }
+            V d = g / (V.Sqrt(s) + V.Constant(epsilon));
+            if (momentum != 0) c = d = V.Fma(V.Constant(momentum), c, d);
+            w = V.Fma(V.Constant(-learningRate), d, w);
         }
     }
 }

@@ -1,4 +1,4 @@
-using System.Numerics;
+using System.Runtime.CompilerServices;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory.Optimizers;
@@ -12,11 +12,10 @@ namespace NeuralMemory.Optimizers;
 /// </code>
 /// </summary>
 /// <remarks>Momentum: Polyak 1964. Nesterov's as in Sutskever, Martens, Dahl and Hinton 2013, equations 3 and 4, in the form where w is the look-ahead.</remarks>
-public sealed unsafe class Sgd : Optimizer
+public sealed class Sgd : Optimizer<Sgd.Rule>
 {
     readonly double momentum, dampening;
     readonly bool nesterov;
-    readonly Tensor[]? momentumBuffer;
 
     /// <summary>Makes the optimiser and, with momentum, its state: <c>momentum_buffer</c>.</summary>
     /// <param name="parameters">What to optimise.</param>
@@ -37,37 +36,27 @@ public sealed unsafe class Sgd : Optimizer
         if (nesterov && momentum == 0) throw new ArgumentOutOfRangeException(nameof(momentum), momentum, "Nesterov's method needs momentum.");
         if (nesterov && dampening != 0) throw new ArgumentOutOfRangeException(nameof(dampening), dampening, "Nesterov's method has no dampening.");
         this.nesterov = nesterov;
-        momentumBuffer = momentum > 0 ? State("momentum_buffer") : null;
+        if (momentum > 0) State(0, "momentum_buffer");
     }
 
     /// <inheritdoc/>
-    protected override void Update(int index, Tensor parameter, Tensor gradient, double learningRate, double weightDecay, int step) =>
-        Cpu.For(parameter.DType, parameter.Count, Cpu.Grain, new Kernel(
-            Address(parameter), Address(gradient), Address(momentumBuffer, index), learningRate, weightDecay,
-            momentum, taken: step == 1 ? 1 : 1 - dampening, nesterov));
+    protected override Rule RuleOf(double learningRate, double weightDecay, int step) =>
+        new(learningRate, weightDecay, momentum, taken: step == 1 ? 1 : 1 - dampening, hasMomentum: momentum > 0 ? 1 : 0, looksAhead: nesterov ? 1 : 0);
 
-    readonly struct Kernel(
-        void* weight, void* gradient, void* momentumBuffer,
-        double learningRate, double weightDecay, double momentum, double taken, bool nesterov) : ICpuKernel
+    /// <summary>The equations above.</summary>
+    public readonly struct Rule(double learningRate, double weightDecay, double momentum, double taken, int hasMomentum, int looksAhead) : IUpdateRule
     {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        /// <inheritdoc/>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Apply<V>(V g, ref V w, ref V a, ref V b, ref V c) where V : struct, ISimd<V>
         {
-            Elements<V, T> w = new(weight), dw = new(gradient), b = new(momentumBuffer);
-            bool hasMomentum = momentumBuffer != null, looksAhead = nesterov;
-            V mu = V.Constant(momentum), share = V.Constant(taken), lambda = V.Constant(weightDecay), minusEta = V.Constant(-learningRate);
-            for (int i = start; i < end; i += V.Count)
+            g = V.Fma(V.Constant(weightDecay), w, g);
+            if (hasMomentum != 0)
             {
-                int n = Math.Min(V.Count, end - i);
-                V wi = w[i, n];
-                V g = V.Fma(lambda, wi, dw[i, n]);
-                if (hasMomentum)
-                {
-                    V bi = V.Fma(share, g, mu * b[i, n]);           // at the first update b is still 0
-                    b[i, n] = bi;
-                    g = looksAhead ? V.Fma(mu, bi, g) : bi;
-                }
-                w[i, n] = V.Fma(minusEta, g, wi);
+                a = V.Fma(V.Constant(taken), g, V.Constant(momentum) * a);           // at the first update b is still 0
+                g = looksAhead != 0 ? V.Fma(V.Constant(momentum), a, g) : a;
             }
+            w = V.Fma(V.Constant(-learningRate), g, w);
         }
     }
 }

@@ -143,29 +143,43 @@ static unsafe class Float32Math
         return V.FlipSign(OneMinusExpNegative(V.Fma(a, V.Constant(1.125), a * q)), x);
     }
 
-    // Beyond this the reduction in three pieces is no longer accurate, and lanes go through double precision.
-    const double LargestReduced = 131072;
+    /// <summary>Beyond this the reduction in three pieces is no longer accurate, and lanes go through double precision.</summary>
+    internal const double LargestReduced = 131072;
 
     /// <summary>sin x for |x| = n pi/2 + r and |r| &lt;= pi/4: sin r, cos r, -sin r, -cos r for n = 0, 1, 2, 3 modulo 4.</summary>
     [MethodImpl(AggressiveInlining)]
     public static V Sin<V>(V x) where V : struct, IFloat32Bits<V>
     {
+        var y = SinNear(x);
+        return V.AnyGreater(V.Abs(x), V.Constant(LargestReduced)) ? Replace<V, SinLane>(x, y) : y;
+    }
+
+    /// <summary>As <see cref="Sin"/>, for |x| &lt;= <see cref="LargestReduced"/>.</summary>
+    [MethodImpl(AggressiveInlining)]
+    public static V SinNear<V>(V x) where V : struct, IFloat32Bits<V>
+    {
         var a = V.Abs(x);
         var n = V.Fma(a, V.Constant(2 / Math.PI), V.Constant(Round)) - V.Constant(Round);
         var r = Reduce(a, n);
-        var y = V.FlipSign(V.NegateIfBit1(V.IfOdd(n, CosReduced(r), SinReduced(r)), n), x);
-        return V.AnyGreater(a, V.Constant(LargestReduced)) ? Replace<V, SinLane>(x, y) : y;
+        return V.FlipSign(V.NegateIfBit1(V.IfOdd(n, CosReduced(r), SinReduced(r)), n), x);
     }
 
     /// <summary>cos x = sin(x + pi/2): as <see cref="Sin"/>, one quarter turn ahead.</summary>
     [MethodImpl(AggressiveInlining)]
     public static V Cos<V>(V x) where V : struct, IFloat32Bits<V>
     {
+        var y = CosNear(x);
+        return V.AnyGreater(V.Abs(x), V.Constant(LargestReduced)) ? Replace<V, CosLane>(x, y) : y;
+    }
+
+    /// <summary>As <see cref="Cos"/>, for |x| &lt;= <see cref="LargestReduced"/>.</summary>
+    [MethodImpl(AggressiveInlining)]
+    public static V CosNear<V>(V x) where V : struct, IFloat32Bits<V>
+    {
         var a = V.Abs(x);
         var n = V.Fma(a, V.Constant(2 / Math.PI), V.Constant(Round)) - V.Constant(Round);
         var r = Reduce(a, n);
-        var y = V.NegateIfBit1(V.IfOdd(n, SinReduced(r), CosReduced(r)), n + V.One);
-        return V.AnyGreater(a, V.Constant(LargestReduced)) ? Replace<V, CosLane>(x, y) : y;
+        return V.NegateIfBit1(V.IfOdd(n, SinReduced(r), CosReduced(r)), n + V.One);
     }
 
     // a - n pi/2

@@ -7,7 +7,7 @@ namespace NeuralMemory;
 /// Convolutions of which each output channel sees one input channel: <c>y[t] = bias + sum_k w[k] x[t s + k d - p]</c>, row by row. A row is copied between zeros
 /// first, so that no step needs to ask whether it reaches beyond an end.
 /// </summary>
-static unsafe class DepthwiseConvolution
+static unsafe partial class DepthwiseConvolution
 {
     /// <summary>The rows of one convolution, x [batch, in, time], w [out, 1, kernel] and y [batch, out, steps], or the gradient of one of them.</summary>
     readonly struct Rows(Tensor x, Tensor w, Tensor y, Conv1d.Sampling sampling)
@@ -59,6 +59,11 @@ static unsafe class DepthwiseConvolution
     /// <summary>y[b, o] += w[o] * x[b, i].</summary>
     public static void Forward(Tensor x, Tensor w, Tensor y, Conv1d.Sampling sampling)
     {
+        if (GpuBackend.Current is { } gpu)
+        {
+            gpu.LaunchEach(y.Count, new GpuForward(gpu.View(x), gpu.View(w), gpu.View(y), new(x, w, y, sampling)));
+            return;
+        }
         Rows rows = new(x, w, y, sampling);
         Cpu.For(y.DType, rows.Batch * rows.Outputs, rows.Grain, new ForwardKernel(rows));
     }
@@ -96,6 +101,11 @@ static unsafe class DepthwiseConvolution
     /// <summary>dx[b, i, t s + k d - p] += w[o, k] dy[b, o, t], over the channels o that see i.</summary>
     public static void BackwardToX(Tensor dx, Tensor w, Tensor dy, Conv1d.Sampling sampling)
     {
+        if (GpuBackend.Current is { } gpu)
+        {
+            gpu.LaunchEach(dx.Count, new GpuBackwardToX(gpu.View(dx), gpu.View(w), gpu.View(dy), new(dx, w, dy, sampling)));
+            return;
+        }
         Rows rows = new(dx, w, dy, sampling);
         Cpu.For(dy.DType, rows.Batch * rows.Inputs, Cpu.Rows(rows.Steps, rows.Kernel * rows.PerInput), new BackwardToXKernel(rows));
     }
@@ -138,6 +148,11 @@ static unsafe class DepthwiseConvolution
     /// <summary>dw[o, k] += sum_b sum_t dy[b, o, t] x[b, i, t s + k d - p], the batch in its order.</summary>
     public static void BackwardToWeight(Tensor x, Tensor dw, Tensor dy, Conv1d.Sampling sampling)
     {
+        if (GpuBackend.Current is { } gpu)
+        {
+            gpu.Launch(dw.Count, 256, new GpuBackwardToWeight(gpu.View(x), gpu.View(dw), gpu.View(dy), new(x, dw, dy, sampling)));
+            return;
+        }
         Rows rows = new(x, dw, dy, sampling);
         Cpu.For(dy.DType, rows.Outputs, Cpu.Rows(rows.Steps, rows.Kernel * Math.Max(1, rows.Batch)), new BackwardToWeightKernel(rows));
     }

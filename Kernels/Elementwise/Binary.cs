@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -35,7 +37,9 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
     {
         Require.SameFloat(F.Name, a, b);
         Tensor y = Tensor.Empty(Shape.Broadcast(a.Shape, b.Shape, F.Name), a.DType);
-        Cpu.For(y.DType, y.Count, Cpu.Grain, new Forward(function, a, b, y));
+        if (GpuBackend.Current is { } gpu)
+            gpu.LaunchEach(new(StridedLoop.Broadcast(y.Shape, a, b, y), a, b, y), new GpuForward(function, gpu.View(a), gpu.View(b), gpu.View(y)));
+        else Cpu.For(y.DType, y.Count, Cpu.Grain, new Forward(function, a, b, y));
         Record(y, a, b)?.function = function;
         return y;
     }
@@ -81,7 +85,8 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
             return;
         }
         Tensor full = Broadcasting.BeginGradient(gradient, y.Shape);
-        Cpu.For(y.DType, y.Count, Cpu.Grain, new BackwardKernel<TSide>(function, Input(0), Input(1), y, dy, full));
+        if (GpuBackend.Current is { } gpu) Launch<TSide>(gpu, Input(0), Input(1), y, dy, full);
+        else Cpu.For(y.DType, y.Count, Cpu.Grain, new BackwardKernel<TSide>(function, Input(0), Input(1), y, dy, full));
         Broadcasting.EndGradient(gradient, full);
     }
 
@@ -129,5 +134,53 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
                 }
             }
         }
+    }
+
+    void Launch<TSide>(GpuBackend gpu, Tensor a, Tensor b, Tensor y, Tensor dy, Tensor target) where TSide : struct, ISide
+    {
+        if (F.HasConstantSlopes) a = b = y;                             // neither is read
+        GpuLoop loop = new(StridedLoop.Broadcast(y.Shape, a, b, y, target), a, b, y, target, dy);
+        gpu.LaunchEach(loop, new GpuBackward<TSide>(function, gpu.View(a), gpu.View(b), gpu.View(y), gpu.View(dy), gpu.View(target)));
+    }
+
+    readonly struct GpuForward(F function, ArrayView<float> a, ArrayView<float> b, ArrayView<float> y) : IGpuElements
+    {
+        public void One(int i, int oa, int ob, int oy, int o3) => y[oy] = Value(a[oa], b[ob]);
+
+        public void Four(in GpuLoop loop, int i, int oa, int ob, int oy, int o3)
+        {
+            Float4 va = Float4.Load(a, oa, loop.Step0), vb = Float4.Load(b, ob, loop.Step1);
+            new Float4(Value(va.X, vb.X), Value(va.Y, vb.Y), Value(va.Z, vb.Z), Value(va.W, vb.W)).Store(y, oy);
+        }
+
+        float Value(float a, float b) => function.Value<GpuFloat>(a, b);
+    }
+
+    readonly struct GpuBackward<TSide>(F function, ArrayView<float> a, ArrayView<float> b, ArrayView<float> y, ArrayView<float> dy, ArrayView<float> target) : IGpuElements
+        where TSide : struct, ISide
+    {
+        public void One(int i, int oa, int ob, int oy, int ot)
+        {
+            float slope = F.HasConstantSlopes ? Slope(0, 0, 0) : Slope(a[oa], b[ob], y[oy]);
+            target[ot] = GpuMath.Fma(dy[oy], slope, target[ot]);
+        }
+
+        public void Four(in GpuLoop loop, int i, int oa, int ob, int oy, int ot)
+        {
+            Float4 slope;
+            if (F.HasConstantSlopes)
+            {
+                float same = Slope(0, 0, 0);
+                slope = new(same, same, same, same);
+            }
+            else
+            {
+                Float4 va = Float4.Load(a, oa, loop.Step0), vb = Float4.Load(b, ob, loop.Step1), vy = Float4.Load(y, oy);
+                slope = new(Slope(va.X, vb.X, vy.X), Slope(va.Y, vb.Y, vy.Y), Slope(va.Z, vb.Z, vy.Z), Slope(va.W, vb.W, vy.W));
+            }
+            Float4.Fma(Float4.Load(dy, oy), slope, Float4.Load(target, ot)).Store(target, ot);
+        }
+
+        float Slope(float a, float b, float y) => TSide.Slope<GpuFloat>(function, a, b, y);
     }
 }

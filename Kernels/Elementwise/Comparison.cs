@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 
 namespace NeuralMemory;
 
@@ -21,6 +23,13 @@ public static unsafe class Comparison<R> where R : struct, IComparison
     {
         if (a.DType != b.DType) throw new ShapeException(R.Name, $"{a.DType} {a.Shape} and {b.DType} {b.Shape}: both must have the same type.");
         Tensor y = Tensor.Empty(Shape.Broadcast(a.Shape, b.Shape, R.Name), DType.Int32);
+        if (GpuBackend.Current is { } gpu)
+        {
+            GpuLoop loop = new(StridedLoop.Broadcast(y.Shape, a, b));
+            if (a.DType == DType.Int32) gpu.LaunchEach(y.Count, new GpuKernel<int>(gpu.View<int>(a), gpu.View<int>(b), gpu.View<int>(y), loop));
+            else gpu.LaunchEach(y.Count, new GpuKernel<float>(gpu.View(a), gpu.View(b), gpu.View<int>(y), loop));
+            return y;
+        }
         switch (a.DType)
         {
             case DType.Float32: ThreadTeam.For(y.Count, Cpu.Grain, new Kernel<float>(a, b, y)); break;
@@ -52,6 +61,17 @@ public static unsafe class Comparison<R> where R : struct, IComparison
                 int* py = y.Pointer<int>() + start;
                 for (int i = 0; i < length; i++) py[i] = R.Holds(pa[(long)i * strideA], pb[(long)i * strideB]) ? 1 : 0;
             }
+        }
+    }
+
+    readonly struct GpuKernel<T>(ArrayView<T> a, ArrayView<T> b, ArrayView<int> y, GpuLoop loop) : IGpuKernel where T : unmanaged, INumber<T>
+    {
+        public void Run()
+        {
+            int i = Grid.IdxX * Group.DimX + Group.IdxX;
+            if (i >= loop.Count) return;
+            loop.Locate(i, out int oa, out int ob, out _, out _);
+            y[i] = R.Holds(a[oa], b[ob]) ? 1 : 0;
         }
     }
 }

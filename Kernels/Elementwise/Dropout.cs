@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -17,23 +19,36 @@ sealed unsafe class Drop : Operation<Drop>
     public static Tensor Apply(Tensor x, Mask mask)
     {
         Tensor y = Tensor.Empty(x.Shape, x.DType);
-        Cpu.For(x.DType, x.Count, Cpu.Grain, new MultiplyAdd(mask, x, y, Accumulate: false));
+        Run(mask, x, y, accumulate: false);
         Record(y, x)?.mask = mask;
         return y;
     }
 
     /// <summary>dL/dx += m dL/dy.</summary>
-    protected override void Backward() => Cpu.For(Input(0).DType, Input(0).Count, Cpu.Grain, new MultiplyAdd(mask, OutputGradient(), InputGradient(0), Accumulate: true));
+    protected override void Backward() => Run(mask, OutputGradient(), InputGradient(0), accumulate: true);
+
+    /// <summary>to = m from, or to += m from.</summary>
+    static void Run(Mask mask, Tensor from, Tensor to, bool accumulate)
+    {
+        if (GpuBackend.Current is { } gpu)
+        {
+            GpuLoop loop = new(new StridedLoop(from.Shape, from.Strides, to.Strides), from, to);
+            gpu.LaunchEach((int)(((long)loop.Count + 3) / 4), new GpuMultiplyAdd(mask, gpu.View(from), gpu.View(to), loop, accumulate ? 1 : 0));
+        }
+        else Cpu.For(from.DType, from.Count, Cpu.Grain, new MultiplyAdd(mask, from, to, accumulate));
+    }
 
     /// <summary>The factors m of all elements.</summary>
     public readonly struct Mask(double probability, ulong seed, ulong stream, ulong first)
     {
+        readonly uint limit = (uint)(probability * 4294967296.0);
+        readonly double kept = 1 / (1 - probability);
+
         /// <summary>Writes the factors of the elements from number <paramref name="start"/> on.</summary>
         public void Fill<T>(int start, Span<T> factors) where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             ulong n = first + (ulong)start;
-            uint limit = (uint)(probability * 4294967296.0);
-            T kept = T.CreateTruncating(1 / (1 - probability));
+            T kept = T.CreateTruncating(this.kept);
             Span<uint> bits = stackalloc uint[4];
             for (int i = 0; i < factors.Length;)
             {
@@ -41,9 +56,16 @@ sealed unsafe class Drop : Operation<Drop>
                 for (int k = (int)(n % 4); k < 4 && i < factors.Length; k++, n++) factors[i++] = bits[k] < limit ? T.Zero : kept;
             }
         }
+
+        /// <summary>The factors of four elements on a GPU, the first of which has a number that is a multiple of four, as has the sequence's: they are one block's.</summary>
+        public Float4 Four(int start)
+        {
+            (uint x, uint y, uint z, uint w) = Philox.Block(seed, stream, first / 4 + (uint)start / 4);
+            float factor = (float)kept;
+            return new(x < limit ? 0 : factor, y < limit ? 0 : factor, z < limit ? 0 : factor, w < limit ? 0 : factor);
+        }
     }
 
-    /// <summary>to = m from, or to += m from.</summary>
     readonly struct MultiplyAdd(Mask mask, Tensor from, Tensor to, bool Accumulate) : ICpuKernel
     {
         const int Piece = 256;
@@ -66,6 +88,30 @@ sealed unsafe class Drop : Operation<Drop>
                     V old = Accumulate ? Lanes.Load<V, T>(pt + (long)i * strideTo, strideTo, count) : V.Zero;
                     Lanes.Store(pt + (long)i * strideTo, strideTo, V.Fma(m, value, old), count);
                 }
+            }
+        }
+    }
+
+    /// <summary>Four elements a thread.</summary>
+    readonly struct GpuMultiplyAdd(Mask mask, ArrayView<float> from, ArrayView<float> to, GpuLoop loop, int accumulate) : IGpuKernel
+    {
+        public void Run()
+        {
+            int first = 4 * (Grid.IdxX * Group.DimX + Group.IdxX), end = Math.Min(first + 4, loop.Count);
+            if (first >= end) return;
+            Float4 m = mask.Four(first);
+            if (loop.Width == 4 && end - first == 4)
+            {
+                loop.Locate(first, out int of, out int ot, out _, out _);
+                Float4 old = accumulate != 0 ? Float4.Load(to, ot) : new(0, 0, 0, 0);
+                Float4.Fma(m, Float4.Load(from, of, loop.Step0), old).Store(to, ot);
+                return;
+            }
+            for (int i = first; i < end; i++)
+            {
+                loop.Locate(i, out int of, out int ot, out _, out _);
+                float factor = (i & 3) switch { 0 => m.X, 1 => m.Y, 2 => m.Z, _ => m.W };
+                to[ot] = GpuMath.Fma(factor, from[of], accumulate != 0 ? to[ot] : 0);
             }
         }
     }

@@ -12,6 +12,9 @@ readonly struct StridedLoop
 {
     readonly Shape sizes, strides0, strides1, strides2, strides3;
 
+    /// <summary>The sizes of the dimensions that are left once those that lie without gaps in every tensor have been joined.</summary>
+    public Shape Sizes => sizes;
+
     /// <summary>The number of elements, and how many of them make a row.</summary>
     public readonly int Count, Inner;
 
@@ -56,7 +59,8 @@ readonly struct StridedLoop
     /// <summary>The stride of tensor <paramref name="k"/> along a row.</summary>
     public int InnerStride(int k) => Strides(k)[^1];
 
-    Shape Strides(int k) => k switch { 0 => strides0, 1 => strides1, 2 => strides2, _ => strides3 };
+    /// <summary>The strides of tensor <paramref name="k"/>, one for each of <see cref="Sizes"/>.</summary>
+    public Shape Strides(int k) => k switch { 0 => strides0, 1 => strides1, 2 => strides2, _ => strides3 };
 
     /// <summary>
     /// Where element <paramref name="index"/> lies in each tensor, and how many elements from there on belong to the same row.

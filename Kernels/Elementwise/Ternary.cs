@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -36,7 +38,9 @@ public sealed unsafe class Ternary<F> : Operation<Ternary<F>> where F : struct, 
         Require.SameFloat(F.Name, a, b);
         Require.SameFloat(F.Name, a, c);
         Tensor y = Tensor.Empty(Shape.Broadcast(Shape.Broadcast(a.Shape, b.Shape, F.Name), c.Shape, F.Name), a.DType);
-        Cpu.For(y.DType, y.Count, Cpu.Grain, new Forward(function, a, b, c, y));
+        if (GpuBackend.Current is { } gpu)
+            gpu.LaunchEach(new(StridedLoop.Broadcast(y.Shape, a, b, c, y), a, b, c, y), new GpuForward(function, gpu.View(a), gpu.View(b), gpu.View(c), gpu.View(y)));
+        else Cpu.For(y.DType, y.Count, Cpu.Grain, new Forward(function, a, b, c, y));
         Record(y, a, b, c)?.function = function;
         return y;
     }
@@ -77,7 +81,8 @@ public sealed unsafe class Ternary<F> : Operation<Ternary<F>> where F : struct, 
     void Accumulate<TSide>(int side) where TSide : struct, ISide
     {
         Tensor y = Output(), gradient = InputGradient(side), full = Broadcasting.BeginGradient(gradient, y.Shape);
-        Cpu.For(y.DType, y.Count, Cpu.Grain, new BackwardKernel<TSide>(function, Input(0), Input(1), Input(2), OutputGradient(), full));
+        if (GpuBackend.Current is { } gpu) Launch<TSide>(gpu, Input(0), Input(1), Input(2), OutputGradient(), full);
+        else Cpu.For(y.DType, y.Count, Cpu.Grain, new BackwardKernel<TSide>(function, Input(0), Input(1), Input(2), OutputGradient(), full));
         Broadcasting.EndGradient(gradient, full);
     }
 
@@ -127,5 +132,39 @@ public sealed unsafe class Ternary<F> : Operation<Ternary<F>> where F : struct, 
                 }
             }
         }
+    }
+
+    void Launch<TSide>(GpuBackend gpu, Tensor a, Tensor b, Tensor c, Tensor dy, Tensor target) where TSide : struct, ISide
+    {
+        GpuLoop loop = new(StridedLoop.Broadcast(dy.Shape, a, b, c, target), a, b, c, target, dy);
+        gpu.LaunchEach(loop, new GpuBackward<TSide>(function, gpu.View(a), gpu.View(b), gpu.View(c), gpu.View(dy), gpu.View(target)));
+    }
+
+    readonly struct GpuForward(F function, ArrayView<float> a, ArrayView<float> b, ArrayView<float> c, ArrayView<float> y) : IGpuElements
+    {
+        public void One(int i, int oa, int ob, int oc, int oy) => y[oy] = Value(a[oa], b[ob], c[oc]);
+
+        public void Four(in GpuLoop loop, int i, int oa, int ob, int oc, int oy)
+        {
+            Float4 va = Float4.Load(a, oa, loop.Step0), vb = Float4.Load(b, ob, loop.Step1), vc = Float4.Load(c, oc, loop.Step2);
+            new Float4(Value(va.X, vb.X, vc.X), Value(va.Y, vb.Y, vc.Y), Value(va.Z, vb.Z, vc.Z), Value(va.W, vb.W, vc.W)).Store(y, oy);
+        }
+
+        float Value(float a, float b, float c) => function.Value<GpuFloat>(a, b, c);
+    }
+
+    readonly struct GpuBackward<TSide>(F function, ArrayView<float> a, ArrayView<float> b, ArrayView<float> c, ArrayView<float> dy, ArrayView<float> target) : IGpuElements
+        where TSide : struct, ISide
+    {
+        public void One(int i, int oa, int ob, int oc, int ot) => target[ot] = GpuMath.Fma(dy[i], Slope(a[oa], b[ob], c[oc]), target[ot]);
+
+        public void Four(in GpuLoop loop, int i, int oa, int ob, int oc, int ot)
+        {
+            Float4 va = Float4.Load(a, oa, loop.Step0), vb = Float4.Load(b, ob, loop.Step1), vc = Float4.Load(c, oc, loop.Step2);
+            Float4 slope = new(Slope(va.X, vb.X, vc.X), Slope(va.Y, vb.Y, vc.Y), Slope(va.Z, vb.Z, vc.Z), Slope(va.W, vb.W, vc.W));
+            Float4.Fma(Float4.Load(dy, i), slope, Float4.Load(target, ot)).Store(target, ot);
+        }
+
+        float Slope(float a, float b, float c) => TSide.Slope<GpuFloat>(function, a, b, c);
     }
 }

@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 
 namespace NeuralMemory;
 
@@ -21,6 +23,14 @@ static class Conversion
     public static Tensor Copy(Tensor x, DType type)
     {
         Tensor y = Tensor.Empty(x.Shape, type);
+        if (GpuBackend.Current is { } gpu)
+        {
+            GpuLoop loop = new(new StridedLoop(x.Shape, x.Strides));
+            if (x.DType == type) Transfer.Copy(x, y);
+            else if (type == DType.Int32) gpu.LaunchEach(y.Count, new GpuToInt32(gpu.View(x), gpu.View<int>(y), loop));
+            else gpu.LaunchEach(y.Count, new GpuToFloat32(gpu.View<int>(x), gpu.View(y), loop));
+            return y;
+        }
         switch (x.DType)
         {
             case DType.Float32: From<float>(x, y); break;
@@ -54,6 +64,30 @@ static class Conversion
                 TTo* py = y.Pointer<TTo>() + start;
                 for (int i = 0; i < length; i++) py[i] = TTo.CreateTruncating(px[(long)i * stride]);
             }
+        }
+    }
+
+    /// <summary>NaN becomes 0, and what is beyond an integer's range its end, as on the CPU.</summary>
+    readonly struct GpuToInt32(ArrayView<float> x, ArrayView<int> y, GpuLoop loop) : IGpuKernel
+    {
+        public void Run()
+        {
+            int i = Grid.IdxX * Group.DimX + Group.IdxX;
+            if (i >= loop.Count) return;
+            loop.Locate(i, out int ox, out _, out _, out _);
+            float v = x[ox];
+            y[i] = v >= 2147483648f ? int.MaxValue : v > -2147483648f ? (int)v : v <= -2147483648f ? int.MinValue : 0;
+        }
+    }
+
+    readonly struct GpuToFloat32(ArrayView<int> x, ArrayView<float> y, GpuLoop loop) : IGpuKernel
+    {
+        public void Run()
+        {
+            int i = Grid.IdxX * Group.DimX + Group.IdxX;
+            if (i >= loop.Count) return;
+            loop.Locate(i, out int ox, out _, out _, out _);
+            y[i] = x[ox];
         }
     }
 }

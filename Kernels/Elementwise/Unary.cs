@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -29,7 +31,8 @@ public sealed unsafe class Unary<F> : Operation<Unary<F>> where F : struct, IUna
     {
         Require.Float(F.Name, x);
         Tensor y = Tensor.Empty(x.Shape, x.DType);
-        Cpu.For(x.DType, x.Count, Cpu.Grain, new Forward(function, x, y));
+        if (GpuBackend.Current is { } gpu) gpu.LaunchEach(new(new(x.Shape, x.Strides, y.Strides), x, y), new GpuForward(function, gpu.View(x), gpu.View(y)));
+        else Cpu.For(x.DType, x.Count, Cpu.Grain, new Forward(function, x, y));
         Record(y, x)?.function = function;
         return y;
     }
@@ -58,8 +61,10 @@ public sealed unsafe class Unary<F> : Operation<Unary<F>> where F : struct, IUna
     /// <summary>dL/dx += dL/dy f'(x).</summary>
     protected override void Backward()
     {
-        Tensor x = Input(0);
-        Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel(function, x, Output(), OutputGradient(), InputGradient(0)));
+        Tensor x = Input(0), y = Output(), dy = OutputGradient(), dx = InputGradient(0);
+        if (GpuBackend.Current is { } gpu)
+            gpu.LaunchEach(new(new(x.Shape, x.Strides, y.Strides, dx.Strides, dy.Strides), x, y, dx, dy), new GpuBackward(function, gpu.View(x), gpu.View(y), gpu.View(dy), gpu.View(dx)));
+        else Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel(function, x, y, dy, dx));
     }
 
     readonly struct BackwardKernel(F function, Tensor x, Tensor y, Tensor dy, Tensor dx) : ICpuKernel
@@ -87,5 +92,32 @@ public sealed unsafe class Unary<F> : Operation<Unary<F>> where F : struct, IUna
                 }
             }
         }
+    }
+
+    readonly struct GpuForward(F function, ArrayView<float> x, ArrayView<float> y) : IGpuElements
+    {
+        public void One(int i, int ox, int oy, int o2, int o3) => y[oy] = Value(x[ox]);
+
+        public void Four(in GpuLoop loop, int i, int ox, int oy, int o2, int o3)
+        {
+            Float4 a = Float4.Load(x, ox, loop.Step0);
+            new Float4(Value(a.X), Value(a.Y), Value(a.Z), Value(a.W)).Store(y, oy);
+        }
+
+        float Value(float x) => function.Value<GpuFloat>(x);
+    }
+
+    readonly struct GpuBackward(F function, ArrayView<float> x, ArrayView<float> y, ArrayView<float> dy, ArrayView<float> dx) : IGpuElements
+    {
+        public void One(int i, int ox, int oy, int odx, int ody) => dx[odx] = GpuMath.Fma(dy[ody], Slope(x[ox], y[oy]), dx[odx]);
+
+        public void Four(in GpuLoop loop, int i, int ox, int oy, int odx, int ody)
+        {
+            Float4 a = Float4.Load(x, ox, loop.Step0), b = Float4.Load(y, oy);
+            Float4 slope = new(Slope(a.X, b.X), Slope(a.Y, b.Y), Slope(a.Z, b.Z), Slope(a.W, b.W));
+            Float4.Fma(Float4.Load(dy, ody), slope, Float4.Load(dx, odx)).Store(dx, odx);
+        }
+
+        float Slope(float x, float y) => function.Slope<GpuFloat>(x, y);
     }
 }

@@ -1,4 +1,4 @@
-using System.Numerics;
+using System.Runtime.CompilerServices;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -33,50 +33,34 @@ public static class GruScan
     }
 }
 
-/// <summary>One step of <see cref="GruScan"/>. The cell carries z_n to the backward pass, as n takes its place.</summary>
-readonly unsafe struct GruCell : IRecurrentCell
+/// <summary>One step of <see cref="GruScan"/>: the gates r, z, n are A, B, C. The cell carries z_n to the backward pass, as n takes its place.</summary>
+readonly struct GruCell : IRecurrentCell
 {
     public static string Name => nameof(GruScan);
     public static int Gates => 3;
     public static bool HasCell => false;
     public static bool InputApart => true;
+    public static bool SeesHidden => true;
 
-    public static void Forward<V, T>(T* x, T* z, T* hiddenBefore, T* cellBefore, T* hidden, T* cell, int size)
-        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Forward<V>(in Gates<V> x, ref Gates<V> z, V hiddenBefore, V cellBefore, out V hidden, out V cell) where V : struct, ISimd<V>
     {
-        for (int j = 0; j < size; j += V.Count)
-        {
-            int left = size - j;
-            V r = V.Sigmoid(Lanes.Load<V, T>(x + j, 1, left) + Lanes.Load<V, T>(z + j, 1, left));
-            V u = V.Sigmoid(Lanes.Load<V, T>(x + size + j, 1, left) + Lanes.Load<V, T>(z + size + j, 1, left));
-            V projected = Lanes.Load<V, T>(z + 2 * size + j, 1, left);
-            V n = V.Tanh(V.Fma(r, projected, Lanes.Load<V, T>(x + 2 * size + j, 1, left)));
-            Lanes.Store(z + j, 1, r, left);
-            Lanes.Store(z + size + j, 1, u, left);
-            Lanes.Store(z + 2 * size + j, 1, n, left);
-            Lanes.Store(cell + j, 1, projected, left);
-            Lanes.Store(hidden + j, 1, V.Fma(u, Lanes.Load<V, T>(hiddenBefore + j, 1, left) - n, n), left);
-        }
+        z.A = V.Sigmoid(x.A + z.A);
+        z.B = V.Sigmoid(x.B + z.B);
+        cell = z.C;
+        z.C = V.Tanh(V.Fma(z.A, z.C, x.C));
+        hidden = V.Fma(z.B, hiddenBefore - z.C, z.C);
     }
 
-    public static void Backward<V, T>(T* z, T* hiddenBefore, T* cellBefore, T* cell, T* dHidden, T* dCell, T* dz, T* dx, int size)
-        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Backward<V>(in Gates<V> z, V hiddenBefore, V cellBefore, V cell, ref V dHidden, ref V dCell, out Gates<V> dz, out Gates<V> dx) where V : struct, ISimd<V>
     {
-        for (int j = 0; j < size; j += V.Count)
-        {
-            int left = size - j;
-            V r = Lanes.Load<V, T>(z + j, 1, left), u = Lanes.Load<V, T>(z + size + j, 1, left), n = Lanes.Load<V, T>(z + 2 * size + j, 1, left);
-            V dh = Lanes.Load<V, T>(dHidden + j, 1, left);
-            V dn = dh * (V.One - u) * (V.One - n * n);                                                  // through tanh
-            V dr = dn * Lanes.Load<V, T>(cell + j, 1, left) * r * (V.One - r);
-            V du = dh * (Lanes.Load<V, T>(hiddenBefore + j, 1, left) - n) * u * (V.One - u);
-            Lanes.Store(dz + j, 1, dr, left);
-            Lanes.Store(dz + size + j, 1, du, left);
-            Lanes.Store(dz + 2 * size + j, 1, dn * r, left);
-            Lanes.Store(dx + j, 1, Lanes.Load<V, T>(dx + j, 1, left) + dr, left);
-            Lanes.Store(dx + size + j, 1, Lanes.Load<V, T>(dx + size + j, 1, left) + du, left);
-            Lanes.Store(dx + 2 * size + j, 1, Lanes.Load<V, T>(dx + 2 * size + j, 1, left) + dn, left);
-            Lanes.Store(dHidden + j, 1, dh * u, left);                                                  // straight to h'
-        }
+        dx.C = dHidden * (V.One - z.B) * (V.One - z.C * z.C);                                      // through tanh
+        dx.A = dx.C * cell * z.A * (V.One - z.A);
+        dx.B = dHidden * (hiddenBefore - z.C) * z.B * (V.One - z.B);
+        dx.D = V.Zero;
+        dz = dx;
+        dz.C = dx.C * z.A;
+        dHidden *= z.B;                                                                            // straight to h'
     }
 }

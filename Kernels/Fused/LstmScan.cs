@@ -1,4 +1,4 @@
-using System.Numerics;
+using System.Runtime.CompilerServices;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -28,22 +28,36 @@ public static class LstmScan
         RecurrentScan<LstmCell>.Apply(x, recurrent, default, hidden, cell, lengths, reverse);
 }
 
-/// <summary>One step of <see cref="LstmScan"/>.</summary>
-readonly unsafe struct LstmCell : IRecurrentCell
+/// <summary>One step of <see cref="LstmScan"/>: the gates i, f, g, o are A, B, C, D.</summary>
+readonly struct LstmCell : IRecurrentCell
 {
     public static string Name => nameof(LstmScan);
     public static int Gates => 4;
     public static bool HasCell => true;
     public static bool InputApart => false;
+    public static bool SeesHidden => false;
 
-    public static void Forward<V, T>(T* x, T* z, T* hiddenBefore, T* cellBefore, T* hidden, T* cell, int size)
-        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> => LstmGates.Forward<V, T>(z, cellBefore, cell, hidden, size);
-
-    public static void Backward<V, T>(T* z, T* hiddenBefore, T* cellBefore, T* cell, T* dHidden, T* dCell, T* dz, T* dx, int size)
-        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Forward<V>(in Gates<V> x, ref Gates<V> z, V hiddenBefore, V cellBefore, out V hidden, out V cell) where V : struct, ISimd<V>
     {
-        LstmGates.Backward<V, T>(z, cellBefore, cell, dHidden, dCell, dz, size);
-        Recurrence.Add<V, T>(dz, dx, 4 * size);
-        new Span<T>(dHidden, size).Clear();
+        z.A = V.Sigmoid(z.A);
+        z.B = V.Sigmoid(z.B);
+        z.C = V.Tanh(z.C);
+        z.D = V.Sigmoid(z.D);
+        cell = V.Fma(z.B, cellBefore, z.A * z.C);
+        hidden = z.D * V.Tanh(cell);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Backward<V>(in Gates<V> z, V hiddenBefore, V cellBefore, V cell, ref V dHidden, ref V dCell, out Gates<V> dz, out Gates<V> dx) where V : struct, ISimd<V>
+    {
+        V tanh = V.Tanh(cell), dc = V.Fma(dHidden * z.D, V.One - tanh * tanh, dCell);              // dL/dc += dL/dh o (1 - tanh^2 c)
+        dz.A = dc * z.C * z.A * (V.One - z.A);
+        dz.B = dc * cellBefore * z.B * (V.One - z.B);
+        dz.C = dc * z.A * (V.One - z.C * z.C);
+        dz.D = dHidden * tanh * z.D * (V.One - z.D);
+        dx = default;
+        dHidden = V.Zero;
+        dCell = dc * z.B;
     }
 }

@@ -203,7 +203,7 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
             {
                 T* gate = z + (long)g * gateStride, h = next + (long)g * vStride + s.Reads;
                 if (s.Controller == NtmController.Lstm)
-                    LstmGates.Forward<V, T>(gate, saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g), h, s.Hidden);
+                    RecurrentStep<LstmCell>.Forward<V, T>(null, gate, h, saved.State<T>(saved.Cell, t, first + g), h, saved.State<T>(saved.Cell, t + 1, first + g), s.Hidden);
                 else
                     for (int j = 0; j < s.Hidden; j += V.Count)
                         Lanes.Store(h + j, 1, V.Tanh(Lanes.Load<V, T>(gate + j, 1, s.Hidden - j)), s.Hidden - j);
@@ -359,8 +359,8 @@ public sealed unsafe class NtmScan : Operation<NtmScan>
             {
                 T* gates = saved.Step<T>(saved.Gates, t, first + g), d = dGates + (long)g * dz.Strides[1], dHiddenRow = dh + (long)g * dHidden.Strides[0];
                 if (s.Controller == NtmController.Lstm)
-                    LstmGates.Backward<V, T>(gates, saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g), dHiddenRow,
-                        dCell.Pointer<T>() + (long)(first + g) * s.Hidden, d, s.Hidden);
+                    RecurrentStep<LstmCell>.Backward<V, T>(gates, null, saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g), dHiddenRow,
+                        dCell.Pointer<T>() + (long)(first + g) * s.Hidden, d, null, s.Hidden);
                 else
                 {
                     T* h = saved.State<T>(saved.V, t + 1, first + g) + s.Reads;

@@ -1,4 +1,6 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -7,7 +9,7 @@ namespace NeuralMemory;
 /// What a recurrent network computes at one step of one sequence: from z = W_h h' (+ b), the projection of the hidden state before, and the projected input x the
 /// hidden state h after. Both projections are [gates, hidden].
 /// </summary>
-unsafe interface IRecurrentCell
+interface IRecurrentCell
 {
     /// <summary>The name that errors use.</summary>
     static abstract string Name { get; }
@@ -21,15 +23,90 @@ unsafe interface IRecurrentCell
     /// <summary>Whether the input is kept apart from z, which then begins as the bias of the recurrent projection. Otherwise z begins as x.</summary>
     static abstract bool InputApart { get; }
 
-    /// <summary>Writes h and c, and replaces z by what <see cref="Backward"/> needs.</summary>
-    static abstract void Forward<V, T>(T* x, T* z, T* hiddenBefore, T* cellBefore, T* hidden, T* cell, int size)
-        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>;
+    /// <summary>Whether h' acts other than through W_h.</summary>
+    static abstract bool SeesHidden { get; }
 
     /// <summary>
-    /// From dL/dh and dL/dc: dL/dz, to be written; dL/dx, to be added to; and what reaches h' other than through W_h, and c', which replace dL/dh and dL/dc.
+    /// h and c of some hidden units, from their gates' projections <paramref name="x"/> (of a cell that keeps them apart) and <paramref name="z"/>, which is replaced by what
+    /// <see cref="Backward"/> needs.
     /// </summary>
-    static abstract void Backward<V, T>(T* z, T* hiddenBefore, T* cellBefore, T* cell, T* dHidden, T* dCell, T* dz, T* dx, int size)
-        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>;
+    static abstract void Forward<V>(in Gates<V> x, ref Gates<V> z, V hiddenBefore, V cellBefore, out V hidden, out V cell) where V : struct, ISimd<V>;
+
+    /// <summary>
+    /// From dL/dh and dL/dc: dL/dz; dL/dx, of a cell that keeps x apart; and what reaches h' other than through W_h, and c', which replace dL/dh and dL/dc.
+    /// </summary>
+    static abstract void Backward<V>(in Gates<V> z, V hiddenBefore, V cellBefore, V cell, ref V dHidden, ref V dCell, out Gates<V> dz, out Gates<V> dx) where V : struct, ISimd<V>;
+}
+
+/// <summary>A number for each gate of a hidden unit, as many units as V has lanes; of a cell with fewer gates the last ones are not used.</summary>
+struct Gates<V> where V : struct, ISimd<V>
+{
+    public V A, B, C, D;
+}
+
+/// <summary>A cell's step of one sequence on the CPU.</summary>
+static unsafe class RecurrentStep<C> where C : struct, IRecurrentCell
+{
+    /// <summary>Writes h and c, and replaces z [gates, hidden] by what <see cref="Backward"/> needs.</summary>
+    public static void Forward<V, T>(T* x, T* z, T* hiddenBefore, T* cellBefore, T* hidden, T* cell, int size)
+        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        for (int j = 0; j < size; j += V.Count)
+        {
+            int n = size - j;
+            Gates<V> gates = Load<V, T>(z + j, size, n), input = C.InputApart ? Load<V, T>(x + j, size, n) : default;
+            V cBefore = C.HasCell ? Lanes.Load<V, T>(cellBefore + j, 1, n) : V.Zero;
+            C.Forward(input, ref gates, C.SeesHidden ? Lanes.Load<V, T>(hiddenBefore + j, 1, n) : V.Zero, cBefore, out V h, out V c);
+            Store<V, T>(gates, z + j, size, n);
+            Lanes.Store(hidden + j, 1, h, n);
+            Lanes.Store(cell + j, 1, c, n);
+        }
+    }
+
+    /// <summary>Writes dL/dz, adds to dL/dx where there is one, and replaces dL/dh and dL/dc by what reaches the step before other than through W_h.</summary>
+    public static void Backward<V, T>(T* z, T* hiddenBefore, T* cellBefore, T* cell, T* dHidden, T* dCell, T* dz, T* dx, int size)
+        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        for (int j = 0; j < size; j += V.Count)
+        {
+            int n = size - j;
+            V dh = Lanes.Load<V, T>(dHidden + j, 1, n), dc = Lanes.Load<V, T>(dCell + j, 1, n), cBefore = C.HasCell ? Lanes.Load<V, T>(cellBefore + j, 1, n) : V.Zero;
+            C.Backward(Load<V, T>(z + j, size, n), C.SeesHidden ? Lanes.Load<V, T>(hiddenBefore + j, 1, n) : V.Zero, cBefore, Lanes.Load<V, T>(cell + j, 1, n), ref dh, ref dc, out Gates<V> gates, out Gates<V> input);
+            Store<V, T>(gates, dz + j, size, n);
+            if (dx != null) Add<V, T>(C.InputApart ? input : gates, dx + j, size, n);
+            Lanes.Store(dHidden + j, 1, dh, n);
+            Lanes.Store(dCell + j, 1, dc, n);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static Gates<V> Load<V, T>(T* from, int size, int n) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        Gates<V> gates = default;
+        gates.A = Lanes.Load<V, T>(from, 1, n);
+        if (C.Gates > 1) gates.B = Lanes.Load<V, T>(from + size, 1, n);
+        if (C.Gates > 2) gates.C = Lanes.Load<V, T>(from + 2 * size, 1, n);
+        if (C.Gates > 3) gates.D = Lanes.Load<V, T>(from + 3 * size, 1, n);
+        return gates;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Store<V, T>(in Gates<V> gates, T* to, int size, int n) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        Lanes.Store(to, 1, gates.A, n);
+        if (C.Gates > 1) Lanes.Store(to + size, 1, gates.B, n);
+        if (C.Gates > 2) Lanes.Store(to + 2 * size, 1, gates.C, n);
+        if (C.Gates > 3) Lanes.Store(to + 3 * size, 1, gates.D, n);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Add<V, T>(in Gates<V> gates, T* to, int size, int n) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        Lanes.Store(to, 1, Lanes.Load<V, T>(to, 1, n) + gates.A, n);
+        if (C.Gates > 1) Lanes.Store(to + size, 1, Lanes.Load<V, T>(to + size, 1, n) + gates.B, n);
+        if (C.Gates > 2) Lanes.Store(to + 2 * size, 1, Lanes.Load<V, T>(to + 2 * size, 1, n) + gates.C, n);
+        if (C.Gates > 3) Lanes.Store(to + 3 * size, 1, Lanes.Load<V, T>(to + 3 * size, 1, n) + gates.D, n);
+    }
 }
 
 /// <summary>
@@ -41,7 +118,7 @@ unsafe interface IRecurrentCell
 /// Step k of a sequence of length L is at time t = k, or at t = L - 1 - k in reverse. What is saved is ordered by k, so that sequences of different lengths walk
 /// side by side in either direction.
 /// </summary>
-sealed unsafe class RecurrentScan<C> : Operation<RecurrentScan<C>> where C : struct, IRecurrentCell
+sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where C : struct, IRecurrentCell
 {
     Saved saved;
     Order order;
@@ -96,10 +173,15 @@ sealed unsafe class RecurrentScan<C> : Operation<RecurrentScan<C>> where C : str
         int steps = keeps ? time : Math.Min(time, 1), states = keeps ? time + 1 : 2;
         Saved saved = new(Tensor.Zeros([steps, batch, Recurrence.Pad(gates)], type), Tensor.Zeros([states, batch, size], type), Tensor.Zeros([states, batch, size], type), keeps);
         Order order = new(lengths?.Contiguous(), reverse, time);
+        if (C.InputApart) bias = bias.Contiguous();
         Tensor y = Tensor.Empty([time, batch, size], type), lastHidden = Tensor.Empty([batch, size], type), lastCell = Tensor.Empty([batch, size], type);
-        Tensor transposed = Tensor.Zeros([size, Recurrence.Pad(gates)], type);
-        Cpu.For(type, 1, 1, new PackKernel(recurrent, transposed, Transpose: true));
-        Cpu.For(type, Groups(batch), 1, new ForwardKernel(saved, order, x, C.InputApart ? bias.Contiguous() : bias, hidden, cell, transposed, y, lastHidden, lastCell));
+        if (GpuBackend.Current is { } gpu) Forward(gpu, saved, order, x, recurrent, bias, hidden, cell, y, lastHidden, lastCell);
+        else
+        {
+            Tensor transposed = Tensor.Zeros([size, Recurrence.Pad(gates)], type);
+            Cpu.For(type, 1, 1, new PackKernel(recurrent, transposed, Transpose: true));
+            Cpu.For(type, Groups(batch), 1, new ForwardKernel(saved, order, x, bias, hidden, cell, transposed, y, lastHidden, lastCell));
+        }
 
         if (Record([y, lastHidden, lastCell], [x, recurrent, bias, hidden, cell]) is { } node) (node.saved, node.order) = (saved, order);
         return (y, lastHidden, lastCell);
@@ -126,6 +208,7 @@ sealed unsafe class RecurrentScan<C> : Operation<RecurrentScan<C>> where C : str
         if (lengths is not { } given) return;
         if (given.DType != DType.Int32) throw new ShapeException(C.Name, $"the lengths {given.Shape} are {given.DType}; Int32 was expected.");
         Require.Shape(C.Name, "lengths", given, [x.Shape[1]]);
+        if (given.Backend is not CpuBackend) return;                  // a kernel takes what is out of range for the nearest length
         int* length = given.Pointer<int>();
         for (int b = 0; b < x.Shape[1]; b++)
         {
@@ -187,7 +270,7 @@ sealed unsafe class RecurrentScan<C> : Operation<RecurrentScan<C>> where C : str
                 return;
             }
             int t = order.Time(k, b);
-            C.Forward<V, T>(Recurrence.At<T>(x, t, b), saved.Step<T>(saved.Z, k, b), before, cellBefore, after, cellAfter, size);
+            RecurrentStep<C>.Forward<V, T>(Recurrence.At<T>(x, t, b), saved.Step<T>(saved.Z, k, b), before, cellBefore, after, cellAfter, size);
             Recurrence.Copy(after, Recurrence.At<T>(y, t, b), size);
         }
     }
@@ -199,12 +282,18 @@ sealed unsafe class RecurrentScan<C> : Operation<RecurrentScan<C>> where C : str
         int time = x.Shape[0], batch = x.Shape[1], size = hidden.Shape[1], gates = C.Gates * size, rows = time * batch;
         DType type = x.DType;
         Tensor dz = Tensor.Zeros([time, batch, Recurrence.Pad(gates)], type), dHidden = Tensor.Zeros([batch, Recurrence.Pad(size)], type), dCell = Tensor.Zeros([batch, size], type);
-        Tensor packed = Tensor.Zeros([gates, Recurrence.Pad(size)], type), dx = NeedsGradient(0) ? InputGradient(0) : Tensor.Zeros(x.Shape, type), target = dx;
+        Tensor dx = NeedsGradient(0) ? InputGradient(0) : Tensor.Zeros(x.Shape, type), target = dx;
         if (!dx.IsContiguous) dx = Tensor.Zeros(x.Shape, type);
 
-        Cpu.For(type, 1, 1, new PackKernel(recurrent, packed, Transpose: false));
-        Cpu.For(type, Groups(batch), 1, new BackwardKernel(saved, order, OutputGradient(), HasOutputGradient(1) ? OutputGradient(1) : null,
-            C.HasCell && HasOutputGradient(2) ? OutputGradient(2) : null, packed, dz, dx, dHidden, dCell));
+        Tensor dy = OutputGradient();
+        Tensor? dLastHidden = HasOutputGradient(1) ? OutputGradient(1) : null, dLastCell = C.HasCell && HasOutputGradient(2) ? OutputGradient(2) : null;
+        if (GpuBackend.Current is { } gpu) Backward(gpu, saved, order, recurrent, dy, dLastHidden, dLastCell, dz, dx, dHidden, dCell);
+        else
+        {
+            Tensor packed = Tensor.Zeros([gates, Recurrence.Pad(size)], type);
+            Cpu.For(type, 1, 1, new PackKernel(recurrent, packed, Transpose: false));
+            Cpu.For(type, Groups(batch), 1, new BackwardKernel(saved, order, dy, dLastHidden, dLastCell, packed, dz, dx, dHidden, dCell));
+        }
 
         if (!target.IsContiguous) Summation.AddInto(dx, target);
         Tensor dzRows = dz.Reshape([rows, Recurrence.Pad(gates)]).Slice(1, 0, gates);
@@ -242,7 +331,7 @@ sealed unsafe class RecurrentScan<C> : Operation<RecurrentScan<C>> where C : str
             int t = order.Time(k, b);
             T* dh = dHidden.Pointer<T>() + (long)b * dHidden.Strides[0];
             Recurrence.Add<V, T>(Recurrence.At<T>(dy, t, b), dh, size);
-            C.Backward<V, T>(saved.Step<T>(saved.Z, k, b), saved.State<T>(saved.Hidden, k, b), saved.State<T>(saved.Cell, k, b), saved.State<T>(saved.Cell, k + 1, b),
+            RecurrentStep<C>.Backward<V, T>(saved.Step<T>(saved.Z, k, b), saved.State<T>(saved.Hidden, k, b), saved.State<T>(saved.Cell, k, b), saved.State<T>(saved.Cell, k + 1, b),
                 dh, dCell.Pointer<T>() + (long)b * size, Recurrence.At<T>(dz, k, b), Recurrence.At<T>(dx, t, b), size);
         }
     }

@@ -1,4 +1,4 @@
-using System.Numerics;
+using System.Runtime.CompilerServices;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -25,33 +25,27 @@ public static class RnnScan
 }
 
 /// <summary>One step of <see cref="RnnScan"/>.</summary>
-readonly unsafe struct RnnCell : IRecurrentCell
+readonly struct RnnCell : IRecurrentCell
 {
     public static string Name => nameof(RnnScan);
     public static int Gates => 1;
     public static bool HasCell => false;
     public static bool InputApart => false;
+    public static bool SeesHidden => false;
 
-    public static void Forward<V, T>(T* x, T* z, T* hiddenBefore, T* cellBefore, T* hidden, T* cell, int size)
-        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Forward<V>(in Gates<V> x, ref Gates<V> z, V hiddenBefore, V cellBefore, out V hidden, out V cell) where V : struct, ISimd<V>
     {
-        for (int j = 0; j < size; j += V.Count)
-        {
-            V h = V.Tanh(Lanes.Load<V, T>(z + j, 1, size - j));
-            Lanes.Store(z + j, 1, h, size - j);
-            Lanes.Store(hidden + j, 1, h, size - j);
-        }
+        hidden = z.A = V.Tanh(z.A);
+        cell = V.Zero;
     }
 
-    public static void Backward<V, T>(T* z, T* hiddenBefore, T* cellBefore, T* cell, T* dHidden, T* dCell, T* dz, T* dx, int size)
-        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Backward<V>(in Gates<V> z, V hiddenBefore, V cellBefore, V cell, ref V dHidden, ref V dCell, out Gates<V> dz, out Gates<V> dx) where V : struct, ISimd<V>
     {
-        for (int j = 0; j < size; j += V.Count)
-        {
-            V h = Lanes.Load<V, T>(z + j, 1, size - j);
-            Lanes.Store(dz + j, 1, Lanes.Load<V, T>(dHidden + j, 1, size - j) * (V.One - h * h), size - j);
-        }
-        Recurrence.Add<V, T>(dz, dx, size);
-        new Span<T>(dHidden, size).Clear();
+        dz = default;
+        dz.A = dHidden * (V.One - z.A * z.A);
+        dx = default;
+        dHidden = V.Zero;
     }
 }

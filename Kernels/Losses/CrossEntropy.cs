@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -10,10 +12,11 @@ namespace NeuralMemory;
 /// </summary>
 public sealed unsafe class CrossEntropy : Operation<CrossEntropy>
 {
-    Tensor normalizers;
+    /// <summary>Of each row max x and 1/z. On a GPU, which does not tell the host how many rows count, also one over their number.</summary>
+    Tensor normalizers, share;
     Rule rule;
 
-    /// <summary>What is asked of a row, and what share of the mean it has.</summary>
+    /// <summary>What is asked of a row, and what share of the mean it has; on a GPU that is not known here.</summary>
     readonly record struct Rule(int? Ignored, double Smoothing, int Counted);
 
     /// <summary>Computes <c>logits.CrossEntropy(labels, ignoreIndex, labelSmoothing)</c>.</summary>
@@ -24,16 +27,31 @@ public sealed unsafe class CrossEntropy : Operation<CrossEntropy>
         if (logits.Rank == 0 || labels.Shape != logits.Shape.Without(logits.Rank - 1))
             throw new ShapeException("CrossEntropy", $"logits {logits.Shape} and labels {labels.Shape}: [.., classes] and [..] were expected.");
         if (!(labelSmoothing is >= 0 and <= 1)) throw new ArgumentOutOfRangeException(nameof(labelSmoothing), labelSmoothing, "CrossEntropy: a label smoothing from 0 to 1 was expected.");
-        Rule rule = new(ignoreIndex, labelSmoothing, Count(logits, labels, ignoreIndex));
+        if (labels.Count == 0) throw NoRow(logits.Shape, labels.Shape, "there are no labels");
+        GpuBackend? gpu = GpuBackend.Current;
+        Rule rule = new(ignoreIndex, labelSmoothing, gpu is null ? Count(logits, labels, ignoreIndex) : 0);
 
         Tensor costs = Tensor.Empty(labels.Shape, logits.DType), normalizers = Tensor.Empty([labels.Count, 2], logits.DType);
-        Tensor sum = Tensor.Zeros([], logits.DType), y = Tensor.Zeros([], logits.DType);
-        Cpu.For(logits.DType, labels.Count, Cpu.Rows(logits.Shape[^1], 8), new Forward(logits, labels, rule, costs, normalizers));
-        Summation.AddInto(costs, sum);
-        Transfer.Add(sum, y, 1.0 / rule.Counted);
-        if (Record(y, logits, labels) is { } operation) (operation.normalizers, operation.rule) = (normalizers, rule);
+        Tensor sum = Tensor.Zeros([], logits.DType), y = Tensor.Zeros([], logits.DType), share = default;
+        if (gpu is not null)
+        {
+            share = Tensor.Empty([]);
+            Tensor counted = Tensor.Empty(labels.Shape, DType.Int32);
+            gpu.Launch(Rows(logits, labels), new GpuForward(gpu.View(logits), gpu.View<int>(labels), new(rule, logits.Shape[^1]), gpu.View(costs), gpu.View<int>(counted), gpu.View(normalizers)));
+            gpu.Launch(1, 1024, new GpuMean(gpu.View(costs), gpu.View<int>(counted), gpu.View(y), gpu.View(share)));
+        }
+        else
+        {
+            Cpu.For(logits.DType, labels.Count, Cpu.Rows(logits.Shape[^1], 8), new Forward(logits, labels, rule, costs, normalizers));
+            Summation.AddInto(costs, sum);
+            Transfer.Add(sum, y, 1.0 / rule.Counted);
+        }
+        if (Record(y, logits, labels) is { } operation) (operation.normalizers, operation.share, operation.rule) = (normalizers, share, rule);
         return y;
     }
+
+    /// <summary>The rows of the logits, and their labels.</summary>
+    static Fibres Rows(Tensor logits, Tensor labels, Shape gradient = default) => new(logits.Shape, logits.Rank - 1, logits.Strides, Fibres.OneEach(labels, labels.Rank), gradient);
 
     /// <summary>The number of labels that are not ignored, each of which must be a class.</summary>
     static int Count(Tensor logits, Tensor labels, int? ignored)
@@ -54,9 +72,10 @@ public sealed unsafe class CrossEntropy : Operation<CrossEntropy>
             }
         }
         if (counted > 0) return counted;
-        string none = labels.Count == 0 ? "there are no labels" : $"all {labels.Count} labels are the ignored {ignored}";
-        throw new ShapeException("CrossEntropy", $"logits {logits.Shape} and labels {labels.Shape}: {none}, and the mean of no row is not defined.");
+        throw NoRow(logits.Shape, labels.Shape, $"all {labels.Count} labels are the ignored {ignored}");
     }
+
+    static ShapeException NoRow(Shape logits, Shape labels, string why) => new("CrossEntropy", $"logits {logits} and labels {labels}: {why}, and the mean of no row is not defined.");
 
     static ShapeException OutOfRange(Shape logits, Shape labels, int position, int label, int? ignored) => new("CrossEntropy",
         $"label {label} at {Indices.Position(labels, position)} of the labels {labels} for logits {logits}: 0 to {logits[^1] - 1}{(ignored is { } i ? $" or the ignored {i}" : "")} was expected.");
@@ -100,6 +119,13 @@ public sealed unsafe class CrossEntropy : Operation<CrossEntropy>
     protected override void Backward()
     {
         Tensor x = Input(0);
+        if (GpuBackend.Current is { } gpu)
+        {
+            Tensor labels = Input(1), dx = InputGradient(0);
+            gpu.Launch(Rows(x, labels, dx.Strides), new GpuBackward(
+                gpu.View(x), gpu.View<int>(labels), new(rule, x.Shape[^1]), gpu.View(normalizers), gpu.View(share), gpu.View(OutputGradient()), gpu.View(dx)));
+            return;
+        }
         double scale = OutputGradient().Item() / rule.Counted;
         Cpu.For(x.DType, Input(1).Count, Cpu.Rows(x.Shape[^1], 8), new BackwardKernel(x, Input(1), rule, normalizers, InputGradient(0), scale));
     }
@@ -128,6 +154,81 @@ public sealed unsafe class CrossEntropy : Operation<CrossEntropy>
             }
         }
     }
+
+    /// <summary>The rule, as kernels hold it.</summary>
+    readonly struct GpuRule(Rule rule, int classes)
+    {
+        readonly int ignores = rule.Ignored.HasValue ? 1 : 0, ignored = rule.Ignored ?? 0;
+
+        /// <summary>1 - s and s/K.</summary>
+        public readonly float Kept = (float)(1 - rule.Smoothing), Spread = (float)(rule.Smoothing / classes);
+
+        public bool Ignores(int label) => ignores != 0 && label == ignored;
+    }
+
+    readonly struct GpuForward(ArrayView<float> x, ArrayView<int> labels, GpuRule rule, ArrayView<float> costs, ArrayView<int> counted, ArrayView<float> normalizers) : IFibreKernel
+    {
+        public void Run<T>(GpuFibre row) where T : struct, ITeam
+        {
+            int label = labels[row.At1(0)];
+            Softmax.PowerSum powers = Softmax.PowerSum.Of<T>(x, row);
+            float differences = 0;
+            if (rule.Spread > 0)
+            {
+                for (int j = T.Member; j < row.Length; j += T.Size) differences += x[row.At0(j)] - powers.Max;
+                differences = T.Reduce<FloatSum, float>(differences);
+            }
+            if (!row.LedBy<T>()) return;
+            bool ignored = rule.Ignores(label);
+            float cost = ignored ? 0 : float.NaN;
+            if (!ignored && label >= 0 && label < row.Length) cost = GpuFloat.Log(powers.Sum) - rule.Kept * (x[row.At0(label)] - powers.Max) - rule.Spread * differences;
+            costs[row.Number] = cost;
+            counted[row.Number] = ignored ? 0 : 1;
+            normalizers[2 * row.Number] = powers.Max;
+            normalizers[2 * row.Number + 1] = 1 / powers.Sum;
+        }
+    }
+
+    /// <summary>A sum of costs and the number of rows that they are of.</summary>
+    readonly struct Total(float cost, int rows) : IReduction<Total>
+    {
+        public readonly float Cost = cost;
+        public readonly int Rows = rows;
+
+        public static Total Neutral => new(0, 0);
+
+        public static Total Join(Total a, Total b) => new(a.Cost + b.Cost, a.Rows + b.Rows);
+    }
+
+    /// <summary>The mean of the rows that count, by one group.</summary>
+    readonly struct GpuMean(ArrayView<float> costs, ArrayView<int> counted, ArrayView<float> y, ArrayView<float> share) : IGpuKernel
+    {
+        public void Run()
+        {
+            Total total = Total.Neutral;
+            for (int i = Group.IdxX; i < costs.IntLength; i += Group.DimX) total = Total.Join(total, new(costs[i], counted[i]));
+            total = GroupReduce.Of<Total, Total>(total);
+            if (Group.IdxX != 0) return;
+            y[0] = total.Cost / total.Rows;
+            share[0] = 1f / total.Rows;
+        }
+    }
+
+    readonly struct GpuBackward(
+        ArrayView<float> x, ArrayView<int> labels, GpuRule rule, ArrayView<float> normalizers, ArrayView<float> share, ArrayView<float> dy, ArrayView<float> dx) : IFibreKernel
+    {
+        public void Run<T>(GpuFibre row) where T : struct, ITeam
+        {
+            int label = labels[row.At1(0)], number = row.Number < 0 ? 0 : row.Number;
+            if (rule.Ignores(label)) return;
+            float factor = label >= 0 && label < row.CommonLength ? dy[0] * share[0] : float.NaN, max = normalizers[2 * number], inverse = normalizers[2 * number + 1];
+            for (int j = T.Member; j < row.Length; j += T.Size)
+            {
+                float p = GpuFloat.Exp(x[row.At0(j)] - max) * inverse;
+                dx[row.At2(j)] = GpuMath.Fma(factor, p - rule.Spread - (j == label ? rule.Kept : 0), dx[row.At2(j)]);
+            }
+        }
+    }
 }
 
 /// <summary>Adds the cross-entropy to <see cref="Tensor"/>.</summary>
@@ -144,7 +245,10 @@ public static class CrossEntropyOperation
         /// <param name="labelSmoothing">
         /// The share of every target that is spread evenly over all classes, its own included, from 0 to 1 (Szegedy et al. 2016, section 7).
         /// </param>
-        /// <exception cref="ShapeException">A label is not a class; no row counts; the shapes do not fit; the logits are integers or the labels are not.</exception>
+        /// <exception cref="ShapeException">
+        /// A label is not a class; no row counts; the shapes do not fit; the logits are integers or the labels are not. A GPU, which does not wait to look at the labels, gives NaN in the first
+        /// two cases, as the loss and, for a label that is not a class, as its row's gradient.
+        /// </exception>
         /// <exception cref="ArgumentOutOfRangeException"><paramref name="labelSmoothing"/> is not from 0 to 1.</exception>
         public Tensor CrossEntropy(Tensor labels, int? ignoreIndex = null, double labelSmoothing = 0) =>
             NeuralMemory.CrossEntropy.Apply(logits, labels, ignoreIndex, labelSmoothing);

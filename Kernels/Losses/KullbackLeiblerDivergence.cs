@@ -25,9 +25,11 @@ public readonly unsafe struct KullbackLeiblerDivergence : IPairLoss
     /// <inheritdoc/>
     public V SlopeT<V>(V x, V t) where V : struct, ISimd<V> => V.IfEqual(t, V.Zero, V.Zero, V.Log(t) + V.One - x);
 
+    /// <summary>On a GPU nothing is checked, which would copy to the host.</summary>
     /// <exception cref="ShapeException">A probability is negative.</exception>
     internal static void Check(Tensor targets)
     {
+        if (GpuBackend.Current is not null) return;
         if (targets.DType == DType.Float32) Check<float>(targets);
         else if (targets.DType == DType.Float64) Check<double>(targets);
     }
@@ -56,7 +58,7 @@ public static class KullbackLeiblerDivergenceOperation
         /// The Kullback-Leibler divergence, in nats, of the distributions <paramref name="targets"/> from those whose logarithms these are (such as
         /// <c>LogSoftmax</c> gives): the sum of t (ln t - x) over all elements, divided by the size of the first dimension: shape [].
         /// </summary>
-        /// <param name="targets">Probabilities t, none negative: the same shape, [batch, ..], and type. 0 costs nothing.</param>
+        /// <param name="targets">Probabilities t, none negative: the same shape, [batch, ..], and type. 0 costs nothing. On a GPU a negative one is not reported, and the result is NaN.</param>
         /// <exception cref="ShapeException">The shapes or types differ; a probability is negative; there are no elements, or they are integers.</exception>
         public Tensor KullbackLeiblerDivergence(Tensor targets)
         {

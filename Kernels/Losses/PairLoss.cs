@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -36,10 +38,11 @@ public sealed unsafe class PairLoss<F> : Operation<PairLoss<F>> where F : struct
         Require.SameFloat(F.Name, x, targets);
         Require.SameShape(F.Name, x, targets);
         if (x.Count == 0) throw new ShapeException(F.Name, $"{x.Shape} has no elements, and their mean is not defined.");
-        Tensor costs = Tensor.Empty(x.Shape, x.DType), sum = Tensor.Zeros([], x.DType), y = Tensor.Zeros([], x.DType);
-        Cpu.For(x.DType, x.Count, Cpu.Grain, new Forward(function, x, targets, costs));
-        Summation.AddInto(costs, sum);
-        Transfer.Add(sum, y, 1.0 / F.Divisor(x.Shape));
+        Tensor costs = Tensor.Empty(x.Shape, x.DType), y = Tensor.Zeros([], x.DType);
+        if (GpuBackend.Current is { } gpu)
+            gpu.LaunchEach(new(new(x.Shape, x.Strides, targets.Strides, costs.Strides), x, targets, costs), new GpuForward(function, gpu.View(x), gpu.View(targets), gpu.View(costs)));
+        else Cpu.For(x.DType, x.Count, Cpu.Grain, new Forward(function, x, targets, costs));
+        Summation.AddInto(costs, y, 1.0 / F.Divisor(x.Shape));
         Record(y, x, targets)?.function = function;
         return y;
     }
@@ -69,6 +72,12 @@ public sealed unsafe class PairLoss<F> : Operation<PairLoss<F>> where F : struct
     protected override void Backward()
     {
         Tensor x = Input(0), t = Input(1);
+        if (GpuBackend.Current is { } gpu)
+        {
+            if (NeedsGradient(0)) Launch<ToX>(gpu, x, t, OutputGradient(), InputGradient(0));
+            if (NeedsGradient(1)) Launch<ToT>(gpu, x, t, OutputGradient(), InputGradient(1));
+            return;
+        }
         double scale = OutputGradient().Item() / F.Divisor(x.Shape);
         if (NeedsGradient(0)) Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel<ToX>(function, x, t, InputGradient(0), scale));
         if (NeedsGradient(1)) Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel<ToT>(function, x, t, InputGradient(1), scale));
@@ -111,5 +120,39 @@ public sealed unsafe class PairLoss<F> : Operation<PairLoss<F>> where F : struct
                 }
             }
         }
+    }
+
+    void Launch<TSide>(GpuBackend gpu, Tensor x, Tensor t, Tensor dy, Tensor gradient) where TSide : struct, ISide =>
+        gpu.LaunchEach(new(new(x.Shape, x.Strides, t.Strides, gradient.Strides), x, t, gradient),
+            new GpuBackward<TSide>(function, gpu.View(x), gpu.View(t), gpu.View(gradient), gpu.View(dy), (float)(1.0 / F.Divisor(x.Shape))));
+
+    readonly struct GpuForward(F function, ArrayView<float> x, ArrayView<float> targets, ArrayView<float> costs) : IGpuElements
+    {
+        public void One(int i, int ox, int ot, int oc, int o3) => costs[oc] = Cost(x[ox], targets[ot]);
+
+        public void Four(in GpuLoop loop, int i, int ox, int ot, int oc, int o3)
+        {
+            Float4 a = Float4.Load(x, ox, loop.Step0), t = Float4.Load(targets, ot, loop.Step1);
+            new Float4(Cost(a.X, t.X), Cost(a.Y, t.Y), Cost(a.Z, t.Z), Cost(a.W, t.W)).Store(costs, oc);
+        }
+
+        float Cost(float x, float t) => function.Cost<GpuFloat>(x, t);
+    }
+
+    /// <summary>dL/dy is read where it is, on the device.</summary>
+    readonly struct GpuBackward<TSide>(F function, ArrayView<float> x, ArrayView<float> targets, ArrayView<float> gradient, ArrayView<float> dy, float share) : IGpuElements
+        where TSide : struct, ISide
+    {
+        public void One(int i, int ox, int ot, int og, int o3) => gradient[og] = GpuMath.Fma(dy[0] * share, Slope(x[ox], targets[ot]), gradient[og]);
+
+        public void Four(in GpuLoop loop, int i, int ox, int ot, int og, int o3)
+        {
+            Float4 a = Float4.Load(x, ox, loop.Step0), t = Float4.Load(targets, ot, loop.Step1);
+            Float4 slope = new(Slope(a.X, t.X), Slope(a.Y, t.Y), Slope(a.Z, t.Z), Slope(a.W, t.W));
+            float scale = dy[0] * share;
+            Float4.Fma(new(scale, scale, scale, scale), slope, Float4.Load(gradient, og)).Store(gradient, og);
+        }
+
+        float Slope(float x, float t) => TSide.Slope<GpuFloat>(function, x, t);
     }
 }

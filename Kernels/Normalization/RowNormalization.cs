@@ -1,4 +1,5 @@
 using System.Numerics;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -7,7 +8,7 @@ namespace NeuralMemory;
 /// Every row of the last dimension normalised, scaled and moved: x^ = (x - mu) r and y = x^ w + b, with r = 1 / sqrt(mean (x - mu)^2 + epsilon). mu is the mean
 /// of the row or, where nothing is centred, 0. What layer and RMS normalisation share.
 /// </summary>
-static unsafe class RowNormalization
+static unsafe partial class RowNormalization
 {
     /// <summary>Whether the mean of a row is taken away first.</summary>
     public interface ICentering
@@ -51,7 +52,8 @@ static unsafe class RowNormalization
         Tensor y = Tensor.Empty(x.Shape, x.DType);
         int rows = x.Count / x.Shape[^1];
         statistics = Tensor.Empty([rows, Kept], x.DType);
-        Cpu.For(x.DType, rows, Cpu.Rows(x.Shape[^1], 4), new ForwardKernel<C>(x, weight, bias, y, statistics, epsilon));
+        if (GpuBackend.Current is { } gpu) LaunchForward<C>(gpu, x, weight, bias, y, statistics, (float)epsilon);
+        else Cpu.For(x.DType, rows, Cpu.Rows(x.Shape[^1], 4), new ForwardKernel<C>(x, weight, bias, y, statistics, epsilon));
         return y;
     }
 
@@ -112,9 +114,10 @@ static unsafe class RowNormalization
     {
         if (x.Count == 0) return;
         int n = x.Shape[^1], rows = x.Count / n;
-        if (dx is not null || dw is not null)
+        if (GpuBackend.Current is { } gpu) LaunchBackward<C>(gpu, x, weight, statistics, dy, dx, dw);
+        else if (dx is not null || dw is not null)
         {
-            int perBlock = Math.Clamp(rows / 64, Math.Min(rows, Cpu.Rows(n, 8)), 256), blocks = (rows + perBlock - 1) / perBlock;
+            int perBlock = Math.Max(Math.Min(rows, Cpu.Rows(n, 8)), Math.Min(rows / 64, 256)), blocks = (rows + perBlock - 1) / perBlock;
             Tensor? parts = dw is null ? null : Tensor.Zeros([blocks, n], x.DType);
             Cpu.For(x.DType, blocks, 1, new BackwardKernel<C>(x, weight, statistics, dy, dx, parts, perBlock, rows));
             if (dw is { } target && parts is { } sums) Summation.AddInto(sums, target);

@@ -1,4 +1,7 @@
 using System.Numerics;
+using ILGPU;
+using ILGPU.Algorithms;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -20,7 +23,8 @@ public sealed unsafe class CosineSimilarity : Operation<CosineSimilarity>
         int d = shape.Dimension(dimension, "CosineSimilarity");
         Tensor y = Tensor.Empty(shape.Without(d), a.DType);
         Fibres fibres = new(shape, d, StridedLoop.Expand(a, shape), StridedLoop.Expand(b, shape), Fibres.OneEach(y, d));
-        Cpu.For(y.DType, fibres.Count, fibres.Grain(3), new Forward(fibres, a, b, y, epsilon));
+        if (GpuBackend.Current is { } gpu) gpu.Launch(fibres, new GpuForward(gpu.View(a), gpu.View(b), gpu.View(y), (float)epsilon));
+        else Cpu.For(y.DType, fibres.Count, fibres.Grain(3), new Forward(fibres, a, b, y, epsilon));
         if (Record(y, a, b) is { } operation) (operation.dimension, operation.epsilon) = (d, epsilon);
         return y;
     }
@@ -70,7 +74,8 @@ public sealed unsafe class CosineSimilarity : Operation<CosineSimilarity>
         Shape shape = Shape.Broadcast(a.Shape, b.Shape, "CosineSimilarity");
         Tensor target = Broadcasting.BeginGradient(gradient, shape);
         Fibres fibres = new(shape, dimension, StridedLoop.Expand(a, shape), StridedLoop.Expand(b, shape), Fibres.OneEach(y, dimension), target.Strides);
-        Cpu.For(y.DType, fibres.Count, fibres.Grain(5), new BackwardKernel(fibres, a, b, OutputGradient(), target, epsilon));
+        if (GpuBackend.Current is { } gpu) gpu.Launch(fibres, new GpuBackward(gpu.View(a), gpu.View(b), gpu.View(OutputGradient()), gpu.View(target), (float)epsilon));
+        else Cpu.For(y.DType, fibres.Count, fibres.Grain(5), new BackwardKernel(fibres, a, b, OutputGradient(), target, epsilon));
         Broadcasting.EndGradient(gradient, target);
     }
 
@@ -90,6 +95,49 @@ public sealed unsafe class CosineSimilarity : Operation<CosineSimilarity>
                 V toB = g / V.Max(norms, least), toA = V.IfLess(least, norms, -(toB * dot / squareA), V.Zero);
                 for (int j = 0; j < n; j += step) fd.Store(j, V.Fma(toB, fb.Load(j), V.Fma(toA, fa.Load(j), fd.Load(j))));
             }
+        }
+    }
+
+    /// <summary>a . b, |a|^2 and |b|^2, in a kernel.</summary>
+    readonly struct GpuProducts(float dot, float squareA, float squareB) : IReduction<GpuProducts>
+    {
+        public readonly float Dot = dot, SquareA = squareA, SquareB = squareB;
+
+        /// <summary>|a| |b|.</summary>
+        public float Norms => XMath.Sqrt(SquareA) * XMath.Sqrt(SquareB);
+
+        public static GpuProducts Neutral => new(0, 0, 0);
+
+        public static GpuProducts Join(GpuProducts p, GpuProducts q) => new(p.Dot + q.Dot, p.SquareA + q.SquareA, p.SquareB + q.SquareB);
+
+        public static GpuProducts Of<T>(ArrayView<float> a, ArrayView<float> b, GpuFibre f) where T : struct, ITeam
+        {
+            GpuProducts products = Neutral;
+            for (int j = T.Member; j < f.Length; j += T.Size)
+            {
+                float va = a[f.At0(j)], vb = b[f.At1(j)];
+                products = new(GpuMath.Fma(va, vb, products.Dot), GpuMath.Fma(va, va, products.SquareA), GpuMath.Fma(vb, vb, products.SquareB));
+            }
+            return T.Reduce<GpuProducts, GpuProducts>(products);
+        }
+    }
+
+    readonly struct GpuForward(ArrayView<float> a, ArrayView<float> b, ArrayView<float> y, float epsilon) : IFibreKernel
+    {
+        public void Run<T>(GpuFibre f) where T : struct, ITeam
+        {
+            GpuProducts products = GpuProducts.Of<T>(a, b, f);
+            if (f.LedBy<T>()) y[f.At2(0)] = products.Dot / GpuFloat.Max(products.Norms, epsilon);
+        }
+    }
+
+    readonly struct GpuBackward(ArrayView<float> a, ArrayView<float> b, ArrayView<float> dy, ArrayView<float> da, float epsilon) : IFibreKernel
+    {
+        public void Run<T>(GpuFibre f) where T : struct, ITeam
+        {
+            GpuProducts products = GpuProducts.Of<T>(a, b, f);
+            float norms = products.Norms, toB = dy[f.At2(0)] / GpuFloat.Max(norms, epsilon), toA = norms > epsilon ? -(toB * products.Dot / products.SquareA) : 0;
+            for (int j = T.Member; j < f.Length; j += T.Size) da[f.At3(j)] = GpuMath.Fma(toB, b[f.At1(j)], GpuMath.Fma(toA, a[f.At0(j)], da[f.At3(j)]));
         }
     }
 }

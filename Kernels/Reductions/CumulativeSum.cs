@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -25,7 +27,8 @@ public sealed unsafe class CumulativeSum : Operation<CumulativeSum>
     static void Add(Tensor source, Tensor target, int dimension, bool reverse)
     {
         Fibres fibres = new(source.Shape, dimension, source.Strides, target.Strides);
-        Cpu.For(source.DType, fibres.Count, fibres.Grain(4), new Kernel(fibres, source, target, reverse));
+        if (GpuBackend.Current is { } gpu) gpu.Launch(fibres, new GpuKernel(gpu.View(source), gpu.View(target), reverse ? 1 : 0));
+        else Cpu.For(source.DType, fibres.Count, fibres.Grain(4), new Kernel(fibres, source, target, reverse));
     }
 
     /// <summary>target_i += the sum of the source up to i, or from i on.</summary>
@@ -56,6 +59,38 @@ public sealed unsafe class CumulativeSum : Operation<CumulativeSum>
                     sum = next;
                     Lanes.Store(y, laneY, Lanes.Load<V, T>(y, laneY, taken) + V.IfEqual(lost, lost, sum + lost, sum), taken);
                 }
+            }
+        }
+    }
+
+    /// <summary>A sum, and what rounding took from it, as above.</summary>
+    readonly struct GpuSum(float sum, float lost) : IReduction<GpuSum>
+    {
+        readonly float sum = sum, lost = lost;
+
+        public float Value => float.IsNaN(lost) ? sum : sum + lost;
+
+        public static GpuSum Neutral => new(0, 0);
+
+        public static GpuSum Join(GpuSum a, GpuSum b)
+        {
+            float next = a.sum + b.sum, added = next - a.sum;
+            return new(next, a.lost + b.lost + (a.sum - (next - added) + (b.sum - added)));
+        }
+    }
+
+    /// <summary>A team sums as many elements up as it has members, and what it has so far goes to the next.</summary>
+    readonly struct GpuKernel(ArrayView<float> source, ArrayView<float> target, int reverse) : IFibreKernel
+    {
+        public void Run<T>(GpuFibre f) where T : struct, ITeam
+        {
+            GpuSum before = GpuSum.Neutral;
+            for (int start = 0; start < f.CommonLength; start += T.Size)
+            {
+                int j = start + T.Member, i = reverse != 0 ? f.CommonLength - 1 - j : j;
+                GpuSum sum = T.Prefix<GpuSum, GpuSum>(new(j < f.Length ? source[f.At0(i)] : 0, 0), out GpuSum all);
+                if (j < f.Length) target[f.At1(i)] += GpuSum.Join(before, sum).Value;
+                before = GpuSum.Join(before, all);
             }
         }
     }

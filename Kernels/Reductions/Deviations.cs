@@ -1,4 +1,7 @@
 using System.Numerics;
+using ILGPU;
+using ILGPU.Algorithms;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -14,9 +17,22 @@ static unsafe class Deviations
     {
         Tensor mean = Tensor.Zeros(kept, x.DType), variance = Tensor.Zeros(kept, x.DType), deviations = Tensor.Empty(x.Shape, x.DType);
         Summation.AddInto(x, mean, 1.0 / terms);
-        Cpu.For(x.DType, x.Count, Cpu.Grain, new Subtract(x, mean, deviations));
+        if (GpuBackend.Current is { } gpu)
+            gpu.LaunchEach(x.Count, new GpuSubtract(gpu.View(x), gpu.View(mean), gpu.View(deviations), new(new(x.Shape, x.Strides, StridedLoop.Expand(mean, x.Shape), deviations.Strides))));
+        else Cpu.For(x.DType, x.Count, Cpu.Grain, new Subtract(x, mean, deviations));
         Summation.AddInto<Summation.Square>(deviations, variance, 1 / divisor);
         return (mean, variance);
+    }
+
+    readonly struct GpuSubtract(ArrayView<float> x, ArrayView<float> mean, ArrayView<float> y, GpuLoop loop) : IGpuKernel
+    {
+        public void Run()
+        {
+            int i = Grid.IdxX * Group.DimX + Group.IdxX;
+            if (i >= loop.Count) return;
+            loop.Locate(i, out int ox, out int om, out int oy, out _);
+            y[oy] = x[ox] - mean[om];
+        }
     }
 
     readonly struct Subtract(Tensor x, Tensor mean, Tensor y) : ICpuKernel
@@ -40,8 +56,26 @@ static unsafe class Deviations
     }
 
     /// <summary>dx += <paramref name="factor"/> (x - mean) g, mean and g of the reduced shape.</summary>
-    public static void AddGradient(Tensor x, Tensor mean, Tensor g, double factor, Tensor dx) =>
-        Cpu.For(x.DType, x.Count, Cpu.Grain, new GradientKernel(x, mean, g, factor, dx));
+    public static void AddGradient(Tensor x, Tensor mean, Tensor g, double factor, Tensor dx)
+    {
+        if (GpuBackend.Current is { } gpu)
+        {
+            GpuLoop loop = new(new StridedLoop(x.Shape, x.Strides, StridedLoop.Expand(mean, x.Shape), StridedLoop.Expand(g, x.Shape), dx.Strides));
+            gpu.LaunchEach(x.Count, new GpuGradient(gpu.View(x), gpu.View(mean), gpu.View(g), (float)factor, gpu.View(dx), loop));
+        }
+        else Cpu.For(x.DType, x.Count, Cpu.Grain, new GradientKernel(x, mean, g, factor, dx));
+    }
+
+    readonly struct GpuGradient(ArrayView<float> x, ArrayView<float> mean, ArrayView<float> g, float factor, ArrayView<float> dx, GpuLoop loop) : IGpuKernel
+    {
+        public void Run()
+        {
+            int i = Grid.IdxX * Group.DimX + Group.IdxX;
+            if (i >= loop.Count) return;
+            loop.Locate(i, out int ox, out int om, out int og, out int odx);
+            dx[odx] = GpuMath.Fma(factor * g[og], x[ox] - mean[om], dx[odx]);
+        }
+    }
 
     readonly struct GradientKernel(Tensor x, Tensor mean, Tensor g, double factor, Tensor dx) : ICpuKernel
     {
@@ -68,7 +102,20 @@ static unsafe class Deviations
     }
 
     /// <summary>y = sqrt x, contiguous and of one shape.</summary>
-    public static void SquareRoot(Tensor x, Tensor y) => Cpu.For(x.DType, x.Count, Cpu.Grain, new SquareRootKernel(x, y));
+    public static void SquareRoot(Tensor x, Tensor y)
+    {
+        if (GpuBackend.Current is { } gpu) gpu.LaunchEach(x.Count, new GpuSquareRoot(gpu.View(x), gpu.View(y)));
+        else Cpu.For(x.DType, x.Count, Cpu.Grain, new SquareRootKernel(x, y));
+    }
+
+    readonly struct GpuSquareRoot(ArrayView<float> x, ArrayView<float> y) : IGpuKernel
+    {
+        public void Run()
+        {
+            int i = Grid.IdxX * Group.DimX + Group.IdxX;
+            if (i < x.IntLength) y[i] = XMath.Sqrt(x[i]);
+        }
+    }
 
     readonly struct SquareRootKernel(Tensor x, Tensor y) : ICpuKernel
     {
@@ -83,8 +130,18 @@ static unsafe class Deviations
     public static Tensor Quotient(Tensor a, Tensor b)
     {
         Tensor y = Tensor.Empty(a.Shape, a.DType);
-        Cpu.For(a.DType, a.Count, Cpu.Grain, new QuotientKernel(a, b, y));
+        if (GpuBackend.Current is { } gpu) gpu.LaunchEach(a.Count, new GpuQuotient(gpu.View(a), gpu.View(b), gpu.View(y)));
+        else Cpu.For(a.DType, a.Count, Cpu.Grain, new QuotientKernel(a, b, y));
         return y;
+    }
+
+    readonly struct GpuQuotient(ArrayView<float> a, ArrayView<float> b, ArrayView<float> y) : IGpuKernel
+    {
+        public void Run()
+        {
+            int i = Grid.IdxX * Group.DimX + Group.IdxX;
+            if (i < a.IntLength) y[i] = b[i] == 0 ? 0 : a[i] / b[i];
+        }
     }
 
     readonly struct QuotientKernel(Tensor a, Tensor b, Tensor y) : ICpuKernel

@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -32,7 +34,8 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
         Tensor y = Tensor.Empty(shape, x.DType);
         indices = Tensor.Empty(shape, DType.Int32);
         Fibres fibres = new(x.Shape, d, x.Strides, OneEach(y, d, keepDimension));
-        Cpu.For(x.DType, fibres.Count, fibres.Grain(2), new Forward(fibres, x, y, indices));
+        if (GpuBackend.Current is { } gpu) gpu.Launch(fibres, new GpuForward(gpu.View(x), gpu.View(y), gpu.View<int>(indices)));
+        else Cpu.For(x.DType, fibres.Count, fibres.Grain(2), new Forward(fibres, x, y, indices));
         if (Record(y, x) is { } operation) (operation.dimension, operation.indices) = (d, indices);
         return y;
     }
@@ -81,7 +84,8 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
     {
         Tensor x = Input(0), dy = OutputGradient(), dx = InputGradient(0);
         Fibres fibres = new(x.Shape, dimension, dx.Strides, OneEach(dy, dimension, dy.Rank == x.Rank));
-        Cpu.For(x.DType, fibres.Count, Cpu.Grain / 4, new BackwardKernel(fibres, indices, dy, dx));
+        if (GpuBackend.Current is { } gpu) gpu.LaunchEach(fibres.Count, new GpuBackward(new(fibres), gpu.View<int>(indices), gpu.View(dy), gpu.View(dx)));
+        else Cpu.For(x.DType, fibres.Count, Cpu.Grain / 4, new BackwardKernel(fibres, indices, dy, dx));
     }
 
     readonly struct BackwardKernel(Fibres fibres, Tensor indices, Tensor dy, Tensor dx) : ICpuKernel
@@ -95,6 +99,46 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
                 fibres.Locate(i, out long ox, out long oy, out _);
                 to[ox + (long)at[oy] * fibres.Along(0)] += from[oy];
             }
+        }
+    }
+
+    /// <summary>A candidate: the number, by its key, and where it stands.</summary>
+    readonly struct Best(float key, int index) : IReduction<Best>
+    {
+        public readonly float Key = key;
+        public readonly int Index = index;
+
+        public static Best Neutral => new(float.NegativeInfinity, int.MaxValue);
+
+        /// <summary>The larger key, NaN above all; of equal ones the first.</summary>
+        public static Best Join(Best a, Best b)
+        {
+            if (a.Key > b.Key) return a;
+            if (a.Key < b.Key) return b;
+            int nanA = float.IsNaN(a.Key) ? 1 : 0, nanB = float.IsNaN(b.Key) ? 1 : 0;
+            return nanA > nanB || (nanA == nanB && a.Index < b.Index) ? a : b;
+        }
+    }
+
+    readonly struct GpuForward(ArrayView<float> x, ArrayView<float> y, ArrayView<int> indices) : IFibreKernel
+    {
+        public void Run<T>(GpuFibre f) where T : struct, ITeam
+        {
+            Best best = Best.Neutral;
+            for (int j = T.Member; j < f.Length; j += T.Size) best = Best.Join(best, new(F.Key<GpuFloat>(x[f.At0(j)]), j));
+            best = T.Reduce<Best, Best>(best);
+            if (!f.LedBy<T>()) return;
+            y[f.At1(0)] = F.Key<GpuFloat>(best.Key);
+            indices[f.At1(0)] = best.Index;
+        }
+    }
+
+    readonly struct GpuBackward(GpuFibres fibres, ArrayView<int> indices, ArrayView<float> dy, ArrayView<float> dx) : IGpuKernel
+    {
+        public void Run()
+        {
+            GpuFibre f = fibres[LoneThread.Number];
+            if (f.Length > 0) dx[f.At0(indices[f.At1(0)])] += dy[f.At1(0)];
         }
     }
 }

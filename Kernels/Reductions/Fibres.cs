@@ -36,6 +36,9 @@ readonly unsafe struct Fibres
     /// <summary>The strides of a tensor that has one element for each fibre, and lacks the dimension.</summary>
     public static Shape OneEach(Tensor tensor, int dimension) => tensor.Strides.Insert(dimension, 0);
 
+    /// <summary>The way from fibre to fibre.</summary>
+    public StridedLoop Others => others;
+
     /// <summary>The stride of tensor <paramref name="k"/> along a fibre.</summary>
     public int Along(int k) => along[k];
 

@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -25,7 +27,21 @@ public sealed unsafe class Norm : Operation<Norm>
     protected override void Backward()
     {
         Deviations.Quotient(OutputGradient(), Output()).TryView(kept, out Tensor g);
-        Cpu.For(g.DType, Input(0).Count, Cpu.Grain, new BackwardKernel(Input(0), g, InputGradient(0)));
+        Tensor x = Input(0), dx = InputGradient(0);
+        if (GpuBackend.Current is { } gpu)
+            gpu.LaunchEach(x.Count, new GpuBackward(gpu.View(x), gpu.View(g), gpu.View(dx), new(new(x.Shape, x.Strides, StridedLoop.Expand(g, x.Shape), dx.Strides))));
+        else Cpu.For(g.DType, x.Count, Cpu.Grain, new BackwardKernel(x, g, dx));
+    }
+
+    readonly struct GpuBackward(ArrayView<float> x, ArrayView<float> g, ArrayView<float> dx, GpuLoop loop) : IGpuKernel
+    {
+        public void Run()
+        {
+            int i = Grid.IdxX * Group.DimX + Group.IdxX;
+            if (i >= loop.Count) return;
+            loop.Locate(i, out int ox, out int og, out int odx, out _);
+            dx[odx] = GpuMath.Fma(x[ox], g[og], dx[odx]);
+        }
     }
 
     readonly struct BackwardKernel(Tensor x, Tensor g, Tensor dx) : ICpuKernel

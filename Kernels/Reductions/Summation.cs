@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -8,7 +9,7 @@ namespace NeuralMemory;
 /// Sums over any dimensions, pairwise: runs of 64 are added one after the other, and their sums like a binary counter, so that the error grows with the logarithm
 /// of the number of terms and no value waits in memory.
 /// </summary>
-static unsafe class Summation
+static unsafe partial class Summation
 {
     /// <summary>Terms that are added one after the other before they enter the counter.</summary>
     const int Run = 64;
@@ -49,7 +50,12 @@ static unsafe class Summation
         StridedLoop terms = new(Pick(source.Shape, summed[..summedRank]), Pick(source.Strides, summed[..summedRank]));
         StridedLoop results = new(Pick(source.Shape, kept[..keptRank]), Pick(source.Strides, kept[..keptRank]), Pick(strides, kept[..keptRank]));
 
-        if (summedRank == 0)
+        if (GpuBackend.Current is { } gpu)
+        {
+            if (summedRank == 0) gpu.LaunchEach(new(results, source, target), new GpuSingle<F>(gpu.View(source), gpu.View(target), (float)factor));
+            else Launch<F>(gpu, source, target, terms, results, factor);
+        }
+        else if (summedRank == 0)
             Cpu.For(source.DType, results.Count, Cpu.Grain, new Each<F>(source, target, results, factor));
         else if (results.Count == 1 && terms.Count > Part)
         {

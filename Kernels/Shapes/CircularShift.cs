@@ -1,5 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using ILGPU;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -20,7 +22,8 @@ public sealed unsafe class CircularShift : Operation<CircularShift>
             throw new ShapeException("CircularShift", $"{w.Shape} by {s.Shape}: the number of weights, {s.Shape[^1]}, must be odd and at most {w.Shape[^1]}.");
         Tensor y = Tensor.Zeros(w.Shape, w.DType);
         Loop rows = new(w, s, y);
-        Cpu.For(y.DType, rows.Count, Cpu.Rows(y.Shape[^1], s.Shape[^1]), new Forward(rows));
+        if (GpuBackend.Current is { } gpu) Launch(gpu, w, s, y, -1);
+        else Cpu.For(y.DType, rows.Count, Cpu.Rows(y.Shape[^1], s.Shape[^1]), new Forward(rows));
         Record(y, w, s);
         return y;
     }
@@ -69,6 +72,12 @@ public sealed unsafe class CircularShift : Operation<CircularShift>
     protected override void Backward()
     {
         Tensor w = Input(0), s = Input(1), dy = OutputGradient();
+        if (GpuBackend.Current is { } gpu)
+        {
+            if (NeedsGradient(0)) Launch(gpu, dy, s, InputGradient(0), 1);
+            if (NeedsGradient(1)) LaunchToS(gpu, w, InputGradient(1), dy);
+            return;
+        }
         int grain = Cpu.Rows(w.Shape[^1], s.Shape[^1]);
         if (NeedsGradient(0))
         {
@@ -141,6 +150,59 @@ public sealed unsafe class CircularShift : Operation<CircularShift>
             sum = V.Fma(va, vb, sum);
         }
         return sum;
+    }
+
+    static GpuLoop Rows(Tensor a, Tensor s, Tensor b)
+    {
+        int last = a.Rank - 1;
+        return new(new StridedLoop(a.Shape.Without(last), a.Strides.Without(last), s.Strides.Without(last), b.Strides.Without(last)));
+    }
+
+    /// <summary>to[i] += sum_k from[(i + direction o_k) mod N] s[k].</summary>
+    static void Launch(GpuBackend gpu, Tensor from, Tensor s, Tensor to, int direction) => gpu.LaunchEach(to.Count, new GpuShift(
+        gpu.View(from), gpu.View(s), gpu.View(to), Rows(from, s, to), to.Shape[^1], s.Shape[^1], from.Strides[^1], s.Strides[^1], to.Strides[^1], direction));
+
+    readonly struct GpuShift(ArrayView<float> from, ArrayView<float> s, ArrayView<float> to, GpuLoop rows, int n, int kernel, int strideFrom, int strideS, int strideTo, int direction) : IGpuKernel
+    {
+        public void Run()
+        {
+            int element = Grid.IdxX * Group.DimX + Group.IdxX, row = element / n, i = element - row * n;
+            if (row >= rows.Count) return;
+            rows.Locate(row, out int of, out int os, out int ot, out _);
+            float sum = to[ot + i * strideTo];
+            for (int k = 0; k < kernel; k++)
+            {
+                int j = i + direction * (k - kernel / 2);
+                j += j < 0 ? n : j >= n ? -n : 0;
+                sum = GpuMath.Fma(s[os + k * strideS], from[of + j * strideFrom], sum);
+            }
+            to[ot + i * strideTo] = sum;
+        }
+    }
+
+    static void LaunchToS(GpuBackend gpu, Tensor w, Tensor ds, Tensor dy) => gpu.LaunchEach(32 * ds.Count, new GpuBackwardToS(
+        gpu.View(w), gpu.View(ds), gpu.View(dy), Rows(w, ds, dy), w.Shape[^1], ds.Shape[^1], w.Strides[^1], ds.Strides[^1], dy.Strides[^1]));
+
+    /// <summary>A warp for each weight.</summary>
+    readonly struct GpuBackwardToS(ArrayView<float> w, ArrayView<float> ds, ArrayView<float> dy, GpuLoop rows, int n, int kernel, int strideW, int strideS, int strideDy) : IGpuKernel
+    {
+        public void Run()
+        {
+            int weight = (Grid.IdxX * Group.DimX + Group.IdxX) / 32, row = weight / kernel, k = weight - row * kernel, os = 0;
+            float sum = 0;
+            if (row < rows.Count)
+            {
+                rows.Locate(row, out int ow, out os, out int oy, out _);
+                for (int i = Warp.LaneIdx; i < n; i += 32)
+                {
+                    int j = i + k - kernel / 2;
+                    j += j < 0 ? n : j >= n ? -n : 0;
+                    sum = GpuMath.Fma(w[ow + i * strideW], dy[oy + j * strideDy], sum);
+                }
+            }
+            sum = WarpReduce.Sum(sum);
+            if (Warp.LaneIdx == 0 && row < rows.Count) ds[os + k * strideS] += sum;
+        }
     }
 }
 

@@ -19,7 +19,8 @@ public sealed unsafe class IndexSelect : Operation<IndexSelect>
         int d = x.Shape.Dimension(dimension, operation);
         Indices.Check(operation, indices, x.Shape[d], d, x.Shape);
         Tensor flat = indices.Reshape([indices.Count]), y = Tensor.Empty(x.Shape.With(d, flat.Count), x.DType);
-        if (d > 0 && d == x.Rank - 1) Gather.Pick(x, d, flat.Expand(y.Shape), y);              // slices of single elements: row by row instead
+        if (GpuBackend.Current is { } gpu) Gather.Pick(gpu, x, d, flat, y);
+        else if (d > 0 && d == x.Rank - 1) Gather.Pick(x, d, flat.Expand(y.Shape), y);              // slices of single elements: row by row instead
         else if (x.DType == DType.Float64) ThreadTeam.For(y.Count, Cpu.Grain, new Forward<double>(d, x, flat, y));
         else if (x.DType == DType.Float32) ThreadTeam.For(y.Count, Cpu.Grain, new Forward<float>(d, x, flat, y));
         else ThreadTeam.For(y.Count, Cpu.Grain, new Forward<int>(d, x, flat, y));
@@ -55,6 +56,11 @@ public sealed unsafe class IndexSelect : Operation<IndexSelect>
     protected override void Backward()
     {
         Tensor x = Input(0);
+        if (GpuBackend.Current is { } gpu)
+        {
+            Gather.Add(gpu, OutputGradient(), dimension, flat, InputGradient(0));
+            return;
+        }
         if (dimension > 0 && dimension == x.Rank - 1)
         {
             Gather.Add(OutputGradient(), dimension, flat.Expand(Output().Shape), InputGradient(0));
@@ -103,7 +109,7 @@ public static class IndexSelectOperation
         /// </summary>
         /// <param name="dimension">Along which the indices count.</param>
         /// <param name="indices">Int32 [M], each from 0 to N - 1; any may come several times.</param>
-        /// <exception cref="ShapeException">An index is out of range; the indices are not a vector.</exception>
+        /// <exception cref="ShapeException">An index is out of range; the indices are not a vector. On a GPU an index out of range gives NaN, or the integer 0.</exception>
         public Tensor IndexSelect(int dimension, Tensor indices)
         {
             if (indices.Rank != 1) throw new ShapeException("IndexSelect", $"the indices are {indices.Shape}; one dimension was expected.");

@@ -3,6 +3,7 @@ namespace NeuralMemory;
 /// <summary>Checks of index tensors, made before anything is written.</summary>
 static unsafe class Indices
 {
+    /// <summary>On a GPU their values are not looked at, which would copy them to the host: kernels read and write nothing where one is out of range.</summary>
     /// <exception cref="ShapeException">They are not integers, or one of them is not within 0 to <paramref name="end"/> - 1.</exception>
     /// <param name="operation">The operation's name.</param>
     /// <param name="indices">Any shape and strides.</param>
@@ -12,6 +13,7 @@ static unsafe class Indices
     public static void Check(string operation, Tensor indices, int end, int dimension, Shape shape)
     {
         Require.Indices(operation, indices);
+        if (GpuBackend.Current is not null) return;
         StridedLoop loop = new(indices.Shape, indices.Strides);
         int stride = loop.InnerStride(0);
         for (int start = 0, length; start < loop.Count; start += length)

@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -9,7 +11,12 @@ static unsafe class Transfer
     /// <summary><paramref name="target"/> = <paramref name="source"/>, for every element type.</summary>
     public static void Copy(Tensor source, Tensor target)
     {
-        if (target.DType == DType.Float64) ThreadTeam.For(target.Count, Cpu.Grain, new CopyBody<double>(source, target));
+        if (GpuBackend.Current is { } gpu)
+        {
+            GpuLoop loop = new(new StridedLoop(target.Shape, source.Strides, target.Strides), source, target);
+            gpu.LaunchEach(loop, new GpuCopy(Bits(gpu, source), Bits(gpu, target)));
+        }
+        else if (target.DType == DType.Float64) ThreadTeam.For(target.Count, Cpu.Grain, new CopyBody<double>(source, target));
         else if (target.DType == DType.Float32) ThreadTeam.For(target.Count, Cpu.Grain, new CopyBody<float>(source, target));
         else ThreadTeam.For(target.Count, Cpu.Grain, new CopyBody<int>(source, target));
     }
@@ -32,8 +39,12 @@ static unsafe class Transfer
     }
 
     /// <summary><paramref name="target"/> += <paramref name="scale"/> * <paramref name="source"/>; the source may be expanded.</summary>
-    public static void Add(Tensor source, Tensor target, double scale = 1) =>
-        Cpu.For(target.DType, target.Count, Cpu.Grain, new AddKernel(source, target, scale));
+    public static void Add(Tensor source, Tensor target, double scale = 1)
+    {
+        if (GpuBackend.Current is { } gpu)
+            gpu.LaunchEach(new(new(target.Shape, source.Strides, target.Strides), source, target), new GpuAdd(gpu.View(source), gpu.View(target), (float)scale));
+        else Cpu.For(target.DType, target.Count, Cpu.Grain, new AddKernel(source, target, scale));
+    }
 
     readonly struct AddKernel(Tensor source, Tensor target, double scale) : ICpuKernel
     {
@@ -55,5 +66,23 @@ static unsafe class Transfer
                 }
             }
         }
+    }
+
+    /// <summary>A tensor's elements for a kernel that moves them and does not compute: integers as floats of the same bits.</summary>
+    public static ArrayView<float> Bits(GpuBackend gpu, Tensor x) => x.DType == DType.Int32 ? gpu.View<int>(x).Cast<float>() : gpu.View(x);
+
+    readonly struct GpuCopy(ArrayView<float> from, ArrayView<float> to) : IGpuElements
+    {
+        public void One(int i, int of, int ot, int o2, int o3) => to[ot] = from[of];
+
+        public void Four(in GpuLoop loop, int i, int of, int ot, int o2, int o3) => Float4.Load(from, of, loop.Step0).Store(to, ot);
+    }
+
+    readonly struct GpuAdd(ArrayView<float> from, ArrayView<float> to, float scale) : IGpuElements
+    {
+        public void One(int i, int of, int ot, int o2, int o3) => to[ot] = GpuMath.Fma(scale, from[of], to[ot]);
+
+        public void Four(in GpuLoop loop, int i, int of, int ot, int o2, int o3) =>
+            Float4.Fma(new(scale, scale, scale, scale), Float4.Load(from, of, loop.Step0), Float4.Load(to, ot)).Store(to, ot);
     }
 }

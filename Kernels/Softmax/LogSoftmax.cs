@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -18,7 +20,8 @@ public sealed unsafe class LogSoftmax : Operation<LogSoftmax>
         int d = x.Shape.Dimension(dimension, "LogSoftmax");
         Tensor y = Tensor.Empty(x.Shape, x.DType);
         Fibres fibres = new(x.Shape, d, x.Strides, y.Strides);
-        Cpu.For(x.DType, fibres.Count, fibres.Grain(8), new Forward(fibres, x, y));
+        if (GpuBackend.Current is { } gpu) gpu.Launch(fibres, new GpuForward(gpu.View(x), gpu.View(y)));
+        else Cpu.For(x.DType, fibres.Count, fibres.Grain(8), new Forward(fibres, x, y));
         Record(y, x)?.dimension = d;
         return y;
     }
@@ -44,7 +47,8 @@ public sealed unsafe class LogSoftmax : Operation<LogSoftmax>
     {
         Tensor y = Output(), dx = InputGradient(0);
         Fibres fibres = new(y.Shape, dimension, y.Strides, dx.Strides);
-        Cpu.For(y.DType, fibres.Count, fibres.Grain(8), new BackwardKernel(fibres, y, OutputGradient(), dx));
+        if (GpuBackend.Current is { } gpu) gpu.Launch(fibres, new GpuBackward(gpu.View(y), gpu.View(OutputGradient()), gpu.View(dx)));
+        else Cpu.For(y.DType, fibres.Count, fibres.Grain(8), new BackwardKernel(fibres, y, OutputGradient(), dx));
     }
 
     readonly struct BackwardKernel(Fibres fibres, Tensor y, Tensor dy, Tensor dx) : ICpuKernel
@@ -62,6 +66,27 @@ public sealed unsafe class LogSoftmax : Operation<LogSoftmax>
                 sum = fibres.Sum<V, T>(sum);
                 for (int j = 0; j < n; j += step) dxs.Store(j, dxs.Load(j) + (dys.Load(j) - V.Exp(ys.Load(j)) * sum));
             }
+        }
+    }
+
+    readonly struct GpuForward(ArrayView<float> x, ArrayView<float> y) : IFibreKernel
+    {
+        public void Run<T>(GpuFibre f) where T : struct, ITeam
+        {
+            Softmax.PowerSum powers = Softmax.PowerSum.Of<T>(x, f);
+            float m = powers.Shift, log = powers.Sum == 0 ? 0 : GpuFloat.Log(powers.Sum);
+            for (int j = T.Member; j < f.Length; j += T.Size) y[f.At1(j)] = x[f.At0(j)] - m - log;
+        }
+    }
+
+    readonly struct GpuBackward(ArrayView<float> y, ArrayView<float> dy, ArrayView<float> dx) : IFibreKernel
+    {
+        public void Run<T>(GpuFibre f) where T : struct, ITeam
+        {
+            float sum = 0;
+            for (int j = T.Member; j < f.Length; j += T.Size) sum += dy[f.At0(j)];
+            sum = T.Reduce<FloatSum, float>(sum);
+            for (int j = T.Member; j < f.Length; j += T.Size) dx[f.At1(j)] += dy[f.At0(j)] - GpuFloat.Exp(y[f.At0(j)]) * sum;
         }
     }
 }

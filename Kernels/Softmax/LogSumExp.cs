@@ -1,4 +1,6 @@
 using System.Numerics;
+using ILGPU;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -16,7 +18,8 @@ public sealed unsafe class LogSumExp : Operation<LogSumExp>
         int d = x.Shape.Dimension(dimension, "LogSumExp");
         Tensor y = Tensor.Empty(keepDimension ? x.Shape.With(d, 1) : x.Shape.Without(d), x.DType);
         Fibres fibres = new(x.Shape, d, x.Strides, OneEach(y, d, keepDimension));
-        Cpu.For(x.DType, fibres.Count, fibres.Grain(8), new Forward(fibres, x, y));
+        if (GpuBackend.Current is { } gpu) gpu.Launch(fibres, new GpuForward(gpu.View(x), gpu.View(y)));
+        else Cpu.For(x.DType, fibres.Count, fibres.Grain(8), new Forward(fibres, x, y));
         Record(y, x)?.dimension = d;
         return y;
     }
@@ -42,7 +45,8 @@ public sealed unsafe class LogSumExp : Operation<LogSumExp>
     {
         Tensor x = Input(0), y = Output(), dx = InputGradient(0);
         Fibres fibres = new(x.Shape, dimension, x.Strides, OneEach(y, dimension, y.Rank == x.Rank), dx.Strides);
-        Cpu.For(x.DType, fibres.Count, fibres.Grain(8), new BackwardKernel(fibres, x, y, OutputGradient(), dx));
+        if (GpuBackend.Current is { } gpu) gpu.Launch(fibres, new GpuBackward(gpu.View(x), gpu.View(y), gpu.View(OutputGradient()), gpu.View(dx)));
+        else Cpu.For(x.DType, fibres.Count, fibres.Grain(8), new BackwardKernel(fibres, x, y, OutputGradient(), dx));
     }
 
     readonly struct BackwardKernel(Fibres fibres, Tensor x, Tensor y, Tensor dy, Tensor dx) : ICpuKernel
@@ -59,6 +63,25 @@ public sealed unsafe class LogSumExp : Operation<LogSumExp>
                 result = V.IfEqual(result, lowest, V.Zero, result);
                 for (int j = 0; j < n; j += step) dxs.Store(j, V.Fma(V.Exp(xs.Load(j) - result), g, dxs.Load(j)));
             }
+        }
+    }
+
+    readonly struct GpuForward(ArrayView<float> x, ArrayView<float> y) : IFibreKernel
+    {
+        public void Run<T>(GpuFibre f) where T : struct, ITeam
+        {
+            Softmax.PowerSum powers = Softmax.PowerSum.Of<T>(x, f);
+            if (f.LedBy<T>()) y[f.At1(0)] = powers.Shift + GpuFloat.Log(powers.Sum);
+        }
+    }
+
+    readonly struct GpuBackward(ArrayView<float> x, ArrayView<float> y, ArrayView<float> dy, ArrayView<float> dx) : IFibreKernel
+    {
+        public void Run<T>(GpuFibre f) where T : struct, ITeam
+        {
+            float result = y[f.At1(0)], g = dy[f.At1(0)];
+            if (result == float.NegativeInfinity) result = 0;
+            for (int j = T.Member; j < f.Length; j += T.Size) dx[f.At2(j)] = GpuMath.Fma(GpuFloat.Exp(x[f.At0(j)] - result), g, dx[f.At2(j)]);
         }
     }
 }

@@ -1,4 +1,7 @@
 using System.Numerics;
+using ILGPU;
+using ILGPU.Algorithms;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -21,7 +24,8 @@ public sealed unsafe class Softmax : Operation<Softmax>
         int d = x.Shape.Dimension(dimension, "Softmax");
         Tensor y = Tensor.Empty(x.Shape, x.DType);
         Fibres fibres = new(x.Shape, d, x.Strides, y.Strides);
-        Cpu.For(x.DType, fibres.Count, fibres.Grain(8), new Forward(fibres, x, y));
+        if (GpuBackend.Current is { } gpu) gpu.Launch(fibres, new GpuForward(gpu.View(x), gpu.View(y)));
+        else Cpu.For(x.DType, fibres.Count, fibres.Grain(8), new Forward(fibres, x, y));
         Record(y, x)?.dimension = d;
         return y;
     }
@@ -73,7 +77,8 @@ public sealed unsafe class Softmax : Operation<Softmax>
     {
         Tensor y = Output(), dx = InputGradient(0);
         Fibres fibres = new(y.Shape, dimension, y.Strides, dx.Strides);
-        Cpu.For(y.DType, fibres.Count, fibres.Grain(4), new BackwardKernel(fibres, y, OutputGradient(), dx));
+        if (GpuBackend.Current is { } gpu) gpu.Launch(fibres, new GpuBackward(gpu.View(y), gpu.View(OutputGradient()), gpu.View(dx)));
+        else Cpu.For(y.DType, fibres.Count, fibres.Grain(4), new BackwardKernel(fibres, y, OutputGradient(), dx));
     }
 
     readonly struct BackwardKernel(Fibres fibres, Tensor y, Tensor dy, Tensor dx) : ICpuKernel
@@ -91,6 +96,62 @@ public sealed unsafe class Softmax : Operation<Softmax>
                 dot = fibres.Sum<V, T>(dot);
                 for (int j = 0; j < n; j += step) dxs.Store(j, V.Fma(ys.Load(j), dys.Load(j) - dot, dxs.Load(j)));
             }
+        }
+    }
+
+    readonly struct GpuForward(ArrayView<float> x, ArrayView<float> y) : IFibreKernel
+    {
+        public void Run<T>(GpuFibre f) where T : struct, ITeam
+        {
+            PowerSum powers = PowerSum.Of<T>(x, f);
+            float m = powers.Shift, factor = powers.Sum == 0 ? 0 : 1 / powers.Sum;
+            for (int j = T.Member; j < f.Length; j += T.Size) y[f.At1(j)] = GpuFloat.Exp(x[f.At0(j)] - m) * factor;
+        }
+    }
+
+    readonly struct GpuBackward(ArrayView<float> y, ArrayView<float> dy, ArrayView<float> dx) : IFibreKernel
+    {
+        public void Run<T>(GpuFibre f) where T : struct, ITeam
+        {
+            float dot = 0;
+            for (int j = T.Member; j < f.Length; j += T.Size) dot = GpuMath.Fma(dy[f.At0(j)], y[f.At0(j)], dot);
+            dot = T.Reduce<FloatSum, float>(dot);
+            for (int j = T.Member; j < f.Length; j += T.Size) dx[f.At1(j)] = GpuMath.Fma(y[f.At0(j)], dy[f.At0(j)] - dot, dx[f.At1(j)]);
+        }
+    }
+
+    /// <summary>
+    /// The largest of some numbers and the sum of e^(x - m) over them, in one pass: where a larger one turns up, what has been summed is scaled down (Milakov and Gimelshein 2018, algorithm 3).
+    /// </summary>
+    internal readonly struct PowerSum(float m, float sum) : IReduction<PowerSum>
+    {
+        /// <summary>m = max x.</summary>
+        public readonly float Max = m;
+
+        /// <summary>s = sum e^(x - m).</summary>
+        public readonly float Sum = sum;
+
+        /// <summary>m, or 0 where all are -infinity, so that x - m is -infinity there and not NaN.</summary>
+        public float Shift => Max == float.NegativeInfinity ? 0 : Max;
+
+        public static PowerSum Neutral => new(float.NegativeInfinity, 0);
+
+        public static PowerSum Join(PowerSum a, PowerSum b)
+        {
+            if (a.Max == b.Max) return new(a.Max, a.Sum + b.Sum);
+            float e = GpuFloat.Exp(-XMath.Abs(a.Max - b.Max));
+            return a.Max < b.Max ? new(b.Max, GpuMath.Fma(a.Sum, e, b.Sum)) : new(a.Max, GpuMath.Fma(b.Sum, e, a.Sum));
+        }
+
+        /// <summary>Those of one number: e^(x - x), which is NaN where x is NaN or infinity, and no power where it is -infinity.</summary>
+        static PowerSum Of(float x) => x == float.NegativeInfinity ? Neutral : new(x, 1 + (x - x));
+
+        /// <summary>Those of a fibre of <paramref name="x"/>, for every thread of the team.</summary>
+        public static PowerSum Of<T>(ArrayView<float> x, GpuFibre f) where T : struct, ITeam
+        {
+            PowerSum powers = Neutral;
+            for (int j = T.Member; j < f.Length; j += T.Size) powers = Join(powers, Of(x[f.At0(j)]));
+            return T.Reduce<PowerSum, PowerSum>(powers);
         }
     }
 }

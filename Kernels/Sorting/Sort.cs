@@ -26,9 +26,10 @@ public static unsafe class SortOperation
             Require.Float("Sort", x);
             int d = x.Shape.Dimension(dimension, "Sort");
             // Lists are sorted side by side in memory, whatever the dimension, and then looked at the right way round.
-            Tensor lists = Tensor.Empty(x.Shape.Without(d).Insert(x.Rank - 1, x.Shape[d]), DType.Int32), scratch = Tensor.Empty(lists.Shape, DType.Int32);
+            Tensor lists = Tensor.Empty(x.Shape.Without(d).Insert(x.Rank - 1, x.Shape[d]), DType.Int32);
             Fibres fibres = new(x.Shape, d, x.Strides);
-            Cpu.For(x.DType, fibres.Count, Cpu.Rows(fibres.Length, 16), new Kernel(fibres, x, lists, scratch, descending));
+            if (GpuBackend.Current is { } gpu) GpuOrder.Sort(gpu, fibres, x, lists, descending);
+            else Cpu.For(x.DType, fibres.Count, Cpu.Rows(fibres.Length, 16), new Kernel(fibres, x, lists, Tensor.Empty(lists.Shape, DType.Int32), descending));
             return Lists.Turn(lists, d);
         }
     }

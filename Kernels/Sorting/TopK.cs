@@ -20,7 +20,8 @@ public static unsafe class TopKOperation
             if ((uint)k > (uint)x.Shape[d]) throw new ShapeException("TopK", $"k = {k} along dimension {dimension} of {x.Shape}: 0 to {x.Shape[d]} was expected.");
             Tensor lists = Tensor.Empty(x.Shape.Without(d).Insert(x.Rank - 1, k), DType.Int32);
             Fibres fibres = new(x.Shape, d, x.Strides);
-            Cpu.For(x.DType, fibres.Count, Cpu.Rows(fibres.Length, 4), new Kernel(fibres, x, lists));
+            if (GpuBackend.Current is { } gpu) GpuOrder.Sort(gpu, fibres, x, lists, descending: true);
+            else Cpu.For(x.DType, fibres.Count, Cpu.Rows(fibres.Length, 4), new Kernel(fibres, x, lists));
             Tensor indices = Lists.Turn(lists, d);
             return (x.Gather(d, indices), indices);
         }

@@ -80,6 +80,10 @@ public sealed class Checkpoint
         RestoreGradients(optimizer);
     }
 
+    /// <summary>The sums of a log interval that has begun.</summary>
+    /// <exception cref="CheckpointException">One is missing: the run was one for another objective.</exception>
+    internal double[] WindowSums(IReadOnlyList<string> metrics) => TrainingState.ReadSums(new(file), metrics);
+
     List<(SafetensorsEntry, Tensor)> MatchModel(Module model) => TensorFile.Match(
         file, model.NamedParameters().Select(p => (ModelPrefix + p.Name, p.Tensor)), "model", name => name.StartsWith(OptimizerPrefix, StringComparison.Ordinal));
 
@@ -111,7 +115,7 @@ public sealed class Checkpoint
     /// <exception cref="CheckpointException">It cannot be written. What was there before is there still.</exception>
     /// <exception cref="NonFiniteException">A parameter or the optimiser's state is NaN or infinite. What was there before is there still.</exception>
     internal static void Write(
-        string path, Module model, Optimizer optimizer, TrainingState state, string configuration, IReadOnlyList<(string Name, Philox Random)> generators)
+        string path, Objective objective, Optimizer optimizer, TrainingState state, string configuration, IReadOnlyList<(string Name, Philox Random)> generators)
     {
         SafetensorsWriter writer = new();
         writer.SetMetadata("format", Format);
@@ -120,14 +124,14 @@ public sealed class Checkpoint
         writer.SetMetadata("optimizer", optimizer.GetType().Name);
         writer.SetMetadata("optimizer_steps", FormattableString.Invariant($"{optimizer.StepCount}"));
         writer.SetMetadata("learning_rate", FormattableString.Invariant($"{optimizer.LearningRate}"));
-        state.Write(writer);
+        state.Write(writer, objective.Metrics);
         foreach ((string name, Philox random) in generators)
         {
             writer.SetMetadata($"{GeneratorPrefix}{name}.seed", FormattableString.Invariant($"{random.Seed}"));
             writer.SetMetadata($"{GeneratorPrefix}{name}.stream", FormattableString.Invariant($"{random.Stream}"));
             writer.SetMetadata($"{GeneratorPrefix}{name}.position", FormattableString.Invariant($"{random.Position}"));
         }
-        foreach ((string name, Tensor tensor) in model.NamedParameters()) TensorFile.Add(writer, ModelPrefix + name, tensor);
+        foreach ((string name, Tensor tensor) in objective.Model.NamedParameters()) TensorFile.Add(writer, ModelPrefix + name, tensor);
         foreach ((string name, Tensor tensor) in optimizer.NamedState()) TensorFile.Add(writer, OptimizerPrefix + name, tensor);
         writer.Write(path);
     }

@@ -37,6 +37,7 @@ public static class Evaluation
         double[] bits = new double[sequences], wrong = new double[sequences];
         int outputBits = 0;
         Philox random = new(seed, stream);
+        using Tape.Scope device = Backend.Use(model.Backend);
         bool training = model.IsTraining;
         model.IsTraining = false;
         try

@@ -89,9 +89,8 @@ public sealed class RunFolder(string path)
             json.WriteNumber("sequences", metrics.Sequences);
             json.WriteNumber("steps", metrics.Steps);
             json.WriteNumber("loss", metrics.Loss);
-            json.WriteNumber("bits_per_sequence", metrics.BitsPerSequence);
-            json.WriteNumber("wrong_bits", metrics.WrongBits);
-            if (metrics.ValidationBits is { } bits && double.IsFinite(bits)) json.WriteNumber("validation_bits", bits);
+            foreach (Metric metric in metrics.Values)
+                if (double.IsFinite(metric.Value)) json.WriteNumber(metric.Name, metric.Value);
             json.WriteNumber("learning_rate", metrics.LearningRate);
             json.WriteNumber("sequences_per_second", metrics.SequencesPerSecond);
             json.WriteNumber("time_steps_per_second", metrics.TimeStepsPerSecond);
@@ -123,6 +122,9 @@ public sealed class RunFolder(string path)
         return (bytes, kept, lines);
     }
 
+    /// <summary>What every line has; the other numbers are the task's own.</summary>
+    static readonly string[] common = ["sequences", "steps", "loss", "learning_rate", "sequences_per_second", "time_steps_per_second", "elapsed_seconds"];
+
     TrainingMetrics Parse(ReadOnlyMemory<byte> line, int number)
     {
         try
@@ -131,9 +133,8 @@ public sealed class RunFolder(string path)
             JsonElement json = document.RootElement;
             if (json.ValueKind != JsonValueKind.Object) throw new CheckpointException($"{MetricsPath}: line {number}: a JSON object was expected.");
             return new(
-                Count("sequences"), Count("steps"), Number("loss"), Number("bits_per_sequence"), Number("wrong_bits"),
-                json.TryGetProperty("validation_bits", out _) ? Number("validation_bits") : null, Number("learning_rate"),
-                Number("sequences_per_second"), Number("time_steps_per_second"), TimeSpan.FromSeconds(Math.Clamp(Number("elapsed_seconds"), 0, 1e11)));
+                Count("sequences"), Count("steps"), Number("loss"), [.. json.EnumerateObject().Where(p => !common.Contains(p.Name)).Select(p => new Metric(p.Name, Number(p.Name)))],
+                Number("learning_rate"), Number("sequences_per_second"), Number("time_steps_per_second"), TimeSpan.FromSeconds(Math.Clamp(Number("elapsed_seconds"), 0, 1e11)));
 
             long Count(string key) => json.TryGetProperty(key, out JsonElement value) && value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out long count)
                 ? count : throw new CheckpointException($"{MetricsPath}: line {number}: \"{key}\" must be a whole number.");

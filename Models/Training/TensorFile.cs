@@ -17,12 +17,7 @@ static class TensorFile
     static unsafe void Write(Stream stream, string name, Tensor tensor)
     {
         Tensor source = tensor.IsContiguous ? tensor : tensor.Keep();
-        nint address = source.DType switch
-        {
-            DType.Float32 => (nint)source.Pointer<float>(),
-            DType.Float64 => (nint)source.Pointer<double>(),
-            _ => (nint)source.Pointer<int>(),
-        };
+        nint address = source.Address;
         long bytes = (long)source.Count * source.DType.Size();
         byte[] buffer = ArrayPool<byte>.Shared.Rent(Chunk);
         try

@@ -7,11 +7,11 @@ using NeuralMemory.Tasks;
 namespace NeuralMemory.Training;
 
 /// <summary>
-/// Trains a model on a task: draws episodes, descends the gradient of the paper's cost, the binary cross-entropy summed over a sequence's output bits, and keeps a folder from which a
-/// killed run goes on, to end with the same bits as one that never was.
+/// Trains a model for an <see cref="Objective"/>: draws batches, descends the gradient of what they cost, and keeps a folder from which a killed run goes on, to end with the same
+/// bits as one that never was.
 /// </summary>
 /// <remarks>
-/// Once the longest episode has been seen, an update allocates nothing. <see cref="Run"/> does everything, events included, on the thread that calls it.
+/// Once the longest sequence has been seen, an update allocates nothing. <see cref="Run"/> does everything, events included, on the thread that calls it.
 /// </remarks>
 /// <example><code>
 /// Trainer trainer = new(model, new CopyTask(), new RmsProp(model.Parameters, 1e-4, 0.95, momentum: 0.9),
@@ -21,12 +21,10 @@ namespace NeuralMemory.Training;
 /// </code></example>
 public sealed class Trainer
 {
-    readonly SequenceModel model;
-    readonly SequenceTask task;
+    readonly Objective objective;
     readonly Optimizer optimizer;
     readonly TrainerOptions options;
     readonly RunFolder? folder;
-    readonly double[] wrongBits;
     readonly ulong[] generatorPositions;
     Philox random;
     string configuration;
@@ -37,31 +35,34 @@ public sealed class Trainer
     TimeSpan savedAt, sampledAt = TimeSpan.MinValue;
 
     /// <summary>Puts together a run. Nothing is written yet.</summary>
+    /// <param name="objective">What is trained, and what for.</param>
+    /// <param name="optimizer">An optimiser of the model's parameters.</param>
+    /// <param name="options">How.</param>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    public Trainer(Objective objective, Optimizer optimizer, TrainerOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(objective);
+        ArgumentNullException.ThrowIfNull(optimizer);
+        ArgumentNullException.ThrowIfNull(options);
+        options.Check();
+        (this.objective, this.optimizer, this.options) = (objective, optimizer, options);
+        State = new() { WindowSums = new double[objective.Metrics.Count] };
+        folder = options.Folder is null ? null : new(options.Folder);
+        configuration = options.Configuration ?? "{}";
+        random = new(options.Seed, RandomStreams.Training);
+        generatorPositions = new ulong[options.Generators.Count];
+    }
+
+    /// <summary>Puts together a run on a task of bits. Nothing is written yet.</summary>
     /// <param name="model">What is trained.</param>
     /// <param name="task">What on.</param>
     /// <param name="optimizer">An optimiser of the model's parameters.</param>
     /// <param name="options">How.</param>
     /// <exception cref="ArgumentException">The model's channels are not the task's, or an option is out of its range.</exception>
-    public Trainer(SequenceModel model, SequenceTask task, Optimizer optimizer, TrainerOptions options)
-    {
-        ArgumentNullException.ThrowIfNull(model);
-        ArgumentNullException.ThrowIfNull(task);
-        ArgumentNullException.ThrowIfNull(optimizer);
-        ArgumentNullException.ThrowIfNull(options);
-        options.Check();
-        if (model.Inputs != task.InputWidth || model.Outputs != task.OutputWidth)
-            throw new ArgumentException(
-                $"The model has {model.Inputs} inputs and {model.Outputs} outputs, but the task {task.Name} has {task.InputWidth} and {task.OutputWidth}.", nameof(model));
-        (this.model, this.task, this.optimizer, this.options) = (model, task, optimizer, options);
-        folder = options.Folder is null ? null : new(options.Folder);
-        configuration = options.Configuration ?? "{}";
-        random = new(options.Seed, RandomStreams.Training);
-        wrongBits = new double[options.Batch];
-        generatorPositions = new ulong[options.Generators.Count];
-    }
+    public Trainer(SequenceModel model, SequenceTask task, Optimizer optimizer, TrainerOptions options) : this(new SequenceObjective(model, task), optimizer, options) { }
 
     /// <summary>How far training has come.</summary>
-    public TrainingState State { get; private set; } = new();
+    public TrainingState State { get; private set; }
 
     /// <summary>The configuration that checkpoints keep: that of the options, or of the run resumed.</summary>
     public string Configuration => configuration;
@@ -73,7 +74,7 @@ public sealed class Trainer
     public event Action<string>? CheckpointSaved;
 
     /// <summary>
-    /// Now and then (<see cref="TrainerOptions.SamplePeriod"/>), an episode as the model answered it, for a live view. Nothing that a handler computes from it
+    /// Now and then (<see cref="TrainerOptions.SamplePeriod"/>), a batch as the model answered it, for a live view. Nothing that a handler computes from it
     /// is recorded or changes what is trained.
     /// </summary>
     public event Action<TrainingSample>? Sampled;
@@ -91,8 +92,10 @@ public sealed class Trainer
         if (begun) throw new InvalidOperationException("Resume: this trainer has begun to train.");
         Checkpoint checkpoint = Checkpoint.Read(folder.CheckpointPath);
         folder.ReadMetrics(checkpoint.State.LoggedSequences);
-        checkpoint.Restore(model, optimizer, options.Generators);
+        double[] sums = checkpoint.WindowSums(objective.Metrics);
+        checkpoint.Restore(objective.Model, optimizer, options.Generators);
         State = checkpoint.State;
+        State.WindowSums = sums;
         random = new(State.RandomSeed, State.RandomStream) { Position = State.RandomPosition };
         configuration = options.Configuration ?? checkpoint.Configuration;
         resumed = true;
@@ -107,10 +110,11 @@ public sealed class Trainer
     /// <exception cref="NonFiniteException">A loss, a gradient or a parameter became NaN or infinite. The last checkpoint is as it was.</exception>
     public TrainingResult Run(CancellationToken cancellationToken = default)
     {
+        using Tape.Scope device = Backend.Use(objective.Model.Backend);
         stopRequested = false;
         clock = Stopwatch.GetTimestamp();
         Begin();
-        model.IsTraining = true;
+        objective.Model.IsTraining = true;
         StopReason? reason;
         while ((reason = Reason(cancellationToken)) is null)
         {
@@ -149,53 +153,34 @@ public sealed class Trainer
         bool finite;
         using (Tape.Step())
         {
-            Episode episode = task.Next(random, options.Batch);
-            Tensor logits = model.Forward(episode.Inputs), loss = Loss(episode, logits);
-            double value = loss.Item();
-            finite = double.IsFinite(value);
+            Tensor loss = objective.Loss(random, options.Batch);
+            optimizer.ZeroGradient();
+            loss.Backward();
+            if (options.Schedule is { } schedule) optimizer.LearningRate = schedule.LearningRate(optimizer.StepCount);
+            // Not finite where the loss or a gradient is not: then nothing is updated. On a GPU all of it is under way before the loss is waited for.
+            Tensor guard = Gradients.Clip(optimizer.Parameters, options.ClipValue, options.ClipNorm) + 0 * loss.Detach();
+            optimizer.Step(guard);
+            finite = double.IsFinite(guard.Item());
             if (finite)
             {
-                optimizer.ZeroGradient();
-                loss.Backward();
-                finite = double.IsFinite(Clip());
-            }
-            if (finite)
-            {
-                if (options.Schedule is { } schedule) optimizer.LearningRate = schedule.LearningRate(optimizer.StepCount);
-                optimizer.Step();
-                Count(episode, logits, value);
-                Sample(episode, logits);
+                Count(loss.Item());
+                Sample();
             }
         }
         if (!finite) throw Diagnose(position);
     }
 
-    /// <summary>Nats per sequence, the mean over the batch. A sum over the bits, not their mean: a long sequence counts for more than a short one.</summary>
-    static Tensor Loss(Episode episode, Tensor logits) =>
-        episode.Output(logits).BinaryCrossEntropyWithLogits(episode.Output(episode.Targets)) * episode.OutputBits;
-
-    /// <summary>Clips the gradients.</summary>
-    /// <returns>Their norm before it was clipped: not finite where one of them is not.</returns>
-    double Clip()
+    void Count(double loss)
     {
-        if (options.ClipValue is { } limit) Gradients.ClipValue(optimizer.Parameters, limit);
-        return options.ClipNorm is { } norm ? Gradients.ClipNorm(optimizer.Parameters, norm) : Gradients.Norm(optimizer.Parameters);
-    }
-
-    void Count(Episode episode, Tensor logits, double loss)
-    {
-        int batch = options.Batch;
-        episode.ErrorBits(logits, wrongBits);
         unsaved = true;
         State.Steps++;
-        State.Sequences += batch;
-        State.TimeSteps += (long)episode.Steps * batch;
+        State.Sequences += options.Batch;
+        State.TimeSteps += objective.TimeSteps;
         State.WindowSteps++;
-        State.WindowSequences += batch;
-        State.WindowTimeSteps += (long)episode.Steps * batch;
+        State.WindowSequences += options.Batch;
+        State.WindowTimeSteps += objective.TimeSteps;
         State.WindowLoss += loss;
-        State.WindowBits += loss / Math.Log(2) * batch;
-        foreach (double wrong in wrongBits) State.WindowWrongBits += wrong;
+        objective.Measure(loss, State.WindowSums);
         Tick();
     }
 
@@ -206,13 +191,13 @@ public sealed class Trainer
         clock = now;
     }
 
-    void Sample(Episode episode, Tensor logits)
+    void Sample()
     {
         if (Sampled is not { } sampled || State.Elapsed < sampledAt) return;
         sampledAt = State.Elapsed + options.SamplePeriod;
         // A handler that runs the model again must not draw numbers that the next update would have drawn.
         for (int i = 0; i < generatorPositions.Length; i++) generatorPositions[i] = options.Generators[i].Random.Position;
-        using (Tape.NoGradient()) sampled(new(episode, logits, State.Sequences));
+        using (Tape.NoGradient()) sampled(new(objective, State.Sequences));
         RestoreGenerators();
     }
 
@@ -223,26 +208,32 @@ public sealed class Trainer
 
     void Log(bool ended = false)
     {
-        double? validation = options.Validation is not { } v ? null
-            : Evaluation.Run(model, task, v.Length ?? task.MaxLength, v.Sequences, random.Seed, v.Batch, RandomStreams.Validation).MedianBits;
+        double? validation = options.Validation is { } unseen ? objective.Validate(unseen, random.Seed) : null;
         Tick();
         double seconds = Math.Max((State.Elapsed - State.WindowBegan).TotalSeconds, 1e-9);
         TrainingMetrics metrics = new(
-            State.Sequences, State.Steps, State.WindowLoss / State.WindowSteps, State.WindowBits / State.WindowSequences,
-            State.WindowWrongBits / State.WindowSequences, validation, optimizer.LearningRate, State.WindowSequences / seconds,
-            State.WindowTimeSteps / seconds, State.Elapsed);
+            State.Sequences, State.Steps, State.WindowLoss / State.WindowSteps, Values(validation), optimizer.LearningRate,
+            State.WindowSequences / seconds, State.WindowTimeSteps / seconds, State.Elapsed);
         (lastMetrics, unsaved) = (metrics, true);
-        if (validation < State.BestValidation)
+        double? cost = objective.GreaterIsBetter ? -validation : validation;
+        if (cost < State.BestValidation)
         {
-            State.BestValidation = validation.Value;
-            if (folder is not null) model.Save(folder.BestPath);
+            State.BestValidation = cost.Value;
+            if (folder is not null) objective.Model.Save(folder.BestPath);
         }
         // Before the next checkpoint, so that no checkpoint counts a line that is not there.
         folder?.Append(metrics);
         State.LoggedSequences = State.Sequences;
         State.BeginWindow();
-        if (!ended && options.EarlyStopping is { } stopping) Watch(stopping, stopping.Value(metrics));
+        if (!ended && options.EarlyStopping is { } stopping) Watch(stopping, stopping.Value(metrics, cost));
         Logged?.Invoke(metrics);
+    }
+
+    /// <summary>The means of the interval's metrics, and after them the validation's.</summary>
+    Metric[] Values(double? validation)
+    {
+        IEnumerable<Metric> means = objective.Metrics.Select((name, i) => new Metric(name, State.WindowSums[i] / State.WindowSequences));
+        return [.. means, .. validation is { } value ? [new Metric(objective.ValidationMetric, value)] : (Metric[])[]];
     }
 
     void Watch(EarlyStopping stopping, double value)
@@ -258,7 +249,7 @@ public sealed class Trainer
         if (folder is null || !unsaved) return;
         Tick();
         (State.RandomSeed, State.RandomStream, State.RandomPosition) = (random.Seed, random.Stream, random.Position);
-        Checkpoint.Write(folder.CheckpointPath, model, optimizer, State, configuration, options.Generators);
+        Checkpoint.Write(folder.CheckpointPath, objective, optimizer, State, configuration, options.Generators);
         (unsaved, savedAt) = (false, State.Elapsed);
         CheckpointSaved?.Invoke(folder.CheckpointPath);
     }
@@ -275,9 +266,8 @@ public sealed class Trainer
             using (Tape.Step())
             using (Tape.DetectNonFinite())
             {
-                Episode episode = task.Next(random, options.Batch);
                 optimizer.ZeroGradient();
-                Loss(episode, model.Forward(episode.Inputs)).Backward();
+                objective.Loss(random, options.Batch).Backward();
             }
         }
         catch (NonFiniteException e)

@@ -42,8 +42,8 @@ public sealed record TrainerOptions
     public string? Configuration { get; init; }
 
     /// <summary>
-    /// Tests the model on the same unseen sequences at every log interval, and keeps the parameters that did best in <see cref="RunFolder.BestPath"/>; null for not
-    /// at all.
+    /// Tests the model on the same unseen sequences at every log interval (<see cref="Objective.Validate"/>), and keeps the parameters that did best in
+    /// <see cref="RunFolder.BestPath"/>; null for not at all.
     /// </summary>
     public Validation? Validation { get; init; }
 
@@ -83,8 +83,8 @@ public sealed record TrainerOptions
 }
 
 /// <summary>Fresh sequences that a model is tested on while it is trained. They follow from the run's seed and are the same each time.</summary>
-/// <param name="Length">Their length; null for the longest that the task trains on.</param>
-/// <param name="Sequences">How many.</param>
+/// <param name="Length">Their length, of a task that has sequences of several; null for the longest that it trains on.</param>
+/// <param name="Sequences">How many; a task that is tested on what a file holds may take them all.</param>
 /// <param name="Batch">How many side by side.</param>
 public sealed record Validation(int? Length = null, int Sequences = 20, int Batch = 10)
 {
@@ -109,12 +109,15 @@ public enum StoppingMetric
 
     /// <summary><see cref="TrainingMetrics.ValidationBits"/>.</summary>
     ValidationBits,
+
+    /// <summary>What <see cref="Objective.Validate"/> returns, whatever the task.</summary>
+    Validation,
 }
 
-/// <summary>Ends training once a metric has not fallen for a number of log intervals in a row.</summary>
+/// <summary>Ends training once a metric has not become better for a number of log intervals in a row.</summary>
 /// <param name="Patience">How many.</param>
 /// <param name="Metric">What is watched.</param>
-/// <param name="MinimumImprovement">By how much it must fall below the best so far to count.</param>
+/// <param name="MinimumImprovement">By how much it must be better than the best so far to count.</param>
 public sealed record EarlyStopping(int Patience, StoppingMetric Metric = StoppingMetric.Loss, double MinimumImprovement = 0)
 {
     internal void Check(bool validates)
@@ -122,15 +125,16 @@ public sealed record EarlyStopping(int Patience, StoppingMetric Metric = Stoppin
         TrainerOptions.Least(1, Patience, nameof(Patience));
         if (!(MinimumImprovement >= 0))
             throw new ArgumentOutOfRangeException(nameof(MinimumImprovement), MinimumImprovement, "A number not below 0 was expected.");
-        if (Metric == StoppingMetric.ValidationBits && !validates)
-            throw new ArgumentException("Early stopping watches the bits of the validation, but there is none: set TrainerOptions.Validation.", nameof(Metric));
+        if (Metric is StoppingMetric.ValidationBits or StoppingMetric.Validation && !validates)
+            throw new ArgumentException("Early stopping watches the validation, but there is none: set TrainerOptions.Validation.", nameof(Metric));
     }
 
-    internal double Value(TrainingMetrics metrics) => Metric switch
+    /// <summary>What is watched: the less, the better.</summary>
+    internal double Value(TrainingMetrics metrics, double? validationCost) => Metric switch
     {
         StoppingMetric.Loss => metrics.Loss,
         StoppingMetric.BitsPerSequence => metrics.BitsPerSequence,
         StoppingMetric.WrongBits => metrics.WrongBits,
-        _ => metrics.ValidationBits ?? double.NaN,
+        _ => validationCost ?? double.NaN,
     };
 }

@@ -27,7 +27,7 @@ public sealed class TrainingState
     /// <summary><see cref="Philox.Position"/> of the generator of episodes.</summary>
     public ulong RandomPosition { get; internal set; }
 
-    /// <summary>The least <see cref="TrainingMetrics.ValidationBits"/> so far; infinite before the first.</summary>
+    /// <summary>The best <see cref="Objective.Validate"/> so far, with its sign changed where a greater one is better; infinite before the first.</summary>
     public double BestValidation { get; internal set; } = double.PositiveInfinity;
 
     /// <summary>The best value so far of what early stopping watches; infinite before the first.</summary>
@@ -44,17 +44,22 @@ public sealed class TrainingState
 
     // The log interval that has begun: sums over its updates and sequences.
     internal long WindowSteps, WindowSequences, WindowTimeSteps;
-    internal double WindowLoss, WindowBits, WindowWrongBits;
+    internal double WindowLoss;
+    internal double[] WindowSums = [];
     internal TimeSpan WindowBegan;
 
     internal void BeginWindow()
     {
         (WindowSteps, WindowSequences, WindowTimeSteps) = (0, 0, 0);
-        (WindowLoss, WindowBits, WindowWrongBits) = (0, 0, 0);
+        WindowLoss = 0;
+        Array.Clear(WindowSums);
         WindowBegan = Elapsed;
     }
 
-    internal void Write(SafetensorsWriter writer)
+    /// <summary>Where the sum of a metric is kept: that of <c>bits_per_sequence</c> is <c>window_bits</c>.</summary>
+    static string SumKey(string metric) => $"window_{(metric == TrainingMetrics.Bits ? "bits" : metric)}";
+
+    internal void Write(SafetensorsWriter writer, IReadOnlyList<string> metrics)
     {
         Set("steps", Steps);
         Set("sequences", Sequences);
@@ -72,13 +77,15 @@ public sealed class TrainingState
         Set("window_sequences", WindowSequences);
         Set("window_time_steps", WindowTimeSteps);
         Set("window_loss", WindowLoss);
-        Set("window_bits", WindowBits);
-        Set("window_wrong_bits", WindowWrongBits);
+        for (int i = 0; i < metrics.Count; i++) Set(SumKey(metrics[i]), WindowSums[i]);
         Set("window_began_ticks", WindowBegan.Ticks);
 
         // A double's shortest text that reads back as the same double.
         void Set<T>(string key, T value) where T : IFormattable => writer.SetMetadata(key, value.ToString(null, CultureInfo.InvariantCulture));
     }
+
+    /// <summary>What <see cref="WindowSums"/> was. Only who knows the metrics can read it.</summary>
+    internal static double[] ReadSums(CheckpointMetadata metadata, IReadOnlyList<string> metrics) => [.. metrics.Select(metric => metadata.Number(SumKey(metric)))];
 
     internal static TrainingState Read(CheckpointMetadata metadata) => new()
     {
@@ -98,8 +105,6 @@ public sealed class TrainingState
         WindowSequences = metadata.Count("window_sequences"),
         WindowTimeSteps = metadata.Count("window_time_steps"),
         WindowLoss = metadata.Number("window_loss"),
-        WindowBits = metadata.Number("window_bits"),
-        WindowWrongBits = metadata.Number("window_wrong_bits"),
         WindowBegan = TimeSpan.FromTicks(metadata.Count("window_began_ticks")),
     };
 }

@@ -141,11 +141,11 @@ public class OperationTests
         }
     }
 
-    static void AssertClose(float[] actual, float[] expected, double tolerance, string what)
+    internal static void AssertClose(float[] actual, float[] expected, double tolerance, string what)
     {
         Assert.That(actual, Has.Length.EqualTo(expected.Length), what);
         for (int i = 0; i < actual.Length; i++)
             if (!actual[i].Equals(expected[i]) && !(Math.Abs((double)actual[i] - expected[i]) <= tolerance * (1 + Math.Abs(expected[i]))))
-                Assert.Fail($"{what}, element {i}: float32 gives {actual[i]:g9}, float64 {expected[i]:g9}");
+                Assert.Fail($"{what}, element {i} of {actual.Length}: float32 gives {actual[i]:g9}, float64 {expected[i]:g9}");
     }
 }

@@ -269,7 +269,7 @@ public class OptimizerTests
     {
         Tensor[] p = Parameters(DType.Float32, 4);
         Adam optimizer = new(p);
-        p[0].ConvertInPlace(DType.Float64);
+        p[0].ConvertInPlace(DType.Float64, CpuBackend.Instance);
         SetGradient(p[0], 1);
         Assert.That(Assert.Throws<InvalidOperationException>(optimizer.Step)!.Message, Does.Contain("Float32").And.Contain("Float64"));
     }

@@ -26,6 +26,7 @@ public class NormalizationCases : ICaseSource
         yield return Case("expanded", [1, 9], 9, x => x.Expand([4, 9]));
         yield return Case("none", [0, 5], 5);
         yield return Case("large", [700, 130], 130);
+        yield return Case("many short", [900, 3], 3);
 
         OperationCase Case(string what, Shape shape, int n, Func<Tensor, Tensor>? view = null) =>
             new($"{name} {what}", x => function(view?.Invoke(x[0]) ?? x[0], x[1], x[2].Slice(0, 0, 2 * n, 2)), r => [r.Uniform(shape), r.Uniform([n]), r.Uniform([2 * n])]);

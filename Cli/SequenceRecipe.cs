@@ -1,0 +1,176 @@
+using System.Text.Json;
+using NeuralMemory.Models;
+using NeuralMemory.Optimizers;
+using NeuralMemory.Tasks;
+using NeuralMemory.Training;
+
+namespace NeuralMemory.Cli;
+
+/// <summary>The tasks of bits, on a Neural Turing Machine or on LSTMs.</summary>
+/// <param name="task">The task.</param>
+/// <param name="model">The model.</param>
+/// <param name="sequences">Sequences to train on.</param>
+/// <param name="rate">The learning rate.</param>
+/// <param name="validationLength">The length of the sequences that choose which parameters are kept: longer than those trained on, so that they are judged by how they generalise.</param>
+/// <param name="lengths">The lengths that the model is tested on, in the task's unit; the first of them are trained on.</param>
+/// <param name="own">The model's own settings.</param>
+abstract class SequenceRecipe(string task, string model, long sequences, double rate, int validationLength, int[] lengths, params (Setting, object?)[] own) : Recipe(task, model)
+{
+    // RMSprop with the momentum and the clipping of section 4.6; alpha and epsilon are ours.
+    const double Alpha = 0.95, Momentum = 0.9, Epsilon = 1e-6, ClipValue = 10;
+    const int TestSequences = 100, MostSideBySide = 10, MostLengths = 2000;
+
+    static readonly Setting<int> validatedLength = Setting.Count("validation-length", "The length of the sequences by which the best parameters are chosen.");
+
+    /// <summary>Memory and controller have the copy task's sizes throughout.</summary>
+    public static new IReadOnlyList<Recipe> All { get; } =
+    [
+        //                                ntm rate  controller    heads  lstm  rate  valid. lengths
+        .. Both("copy",          20_000,    1e-4,  "lstm",           1,   256,  3e-5,  120,  [10, 20, 40, 80, 120]),
+        .. Both("repeat-copy",   20_000,    1e-4,  "lstm",           1,   512,  3e-5,   20,  [5, 10, 15, 20]),       // vectors
+        .. Both("recall",        60_000,    1e-4,  "feed-forward",   4,   256,  1e-4,   10,  [2, 6, 10, 15, 20]),    // items
+        .. Both("ngrams",        20_000,    3e-5,  "lstm",           1,   128,  1e-4,  200,  [100, 200, 400]),       // bits
+        .. Both("priority-sort", 20_000,    3e-5,  "lstm",           5,   128,  3e-5,   20,  [10, 20, 30]),          // vectors shown
+    ];
+
+    static Recipe[] Both(string task, long sequences, double ntmRate, string controller, int heads, int lstmHidden, double lstmRate, int validationLength, int[] lengths) =>
+    [
+        new NtmRecipe(task, sequences, ntmRate, controller, heads, validationLength, lengths),
+        new LstmRecipe(task, sequences, lstmRate, lstmHidden, validationLength, lengths),
+    ];
+
+    public override IReadOnlyList<(Setting, object?)> Defaults { get; } =
+        [.. Common(sequences, batch: 1, rate, logEvery: 250), validatedLength.Is(validationLength), Settings.EarlyStopping.Open, .. own];
+
+    protected abstract SequenceModel CreateModel(RunConfiguration run, SequenceTask task, Philox random);
+
+    public override Objective Create(RunConfiguration run)
+    {
+        SequenceTask sequenceTask = SequenceTasks.Create(Task);
+        return new SequenceObjective(CreateModel(run, sequenceTask, new(run.Seed, RandomStreams.Initialization)), sequenceTask);
+    }
+
+    public override Optimizer CreateOptimizer(RunConfiguration run, Module model) => new RmsProp(model.Parameters, run.LearningRate, Alpha, Epsilon, momentum: Momentum);
+
+    public override TrainerOptions Complete(RunConfiguration run, TrainerOptions options) => options with
+    {
+        ClipValue = ClipValue,
+        Schedule = new LinearDecaySchedule(run.LearningRate, run.Updates / 2, run.Updates),         // constant for the first half, then falling to 0
+        Validation = new(run.Get(validatedLength), Sequences: 20, Batch: 20),
+        EarlyStopping = options.EarlyStopping is { } stopping ? stopping with { Metric = StoppingMetric.BitsPerSequence } : null,
+    };
+
+    public override double Cost(TrainingMetrics metrics) => metrics.BitsPerSequence;
+
+    public override string CostUnit => "bits";
+
+    public override string Describe(TrainingMetrics metrics) => $"cost {Progress.Bits(metrics.BitsPerSequence),7} bits, {metrics.WrongBits,6:0.0} wrong";
+
+    /// <summary><c>train</c> and <c>eval</c> see the same sequences.</summary>
+    public override Report Test(RunConfiguration run, Objective objective, CancellationToken cancelled)
+    {
+        List<EvaluationResult> tests = [.. lengths.Select(length => Evaluate(run, objective, length, TestSequences, cancelled))];
+        return Report(run, tests, json =>
+        {
+            json.WriteStartObject("bits");
+            foreach (EvaluationResult test in tests) json.WriteNumber($"{test.Length}", test.MedianBits);
+            json.WriteEndObject();
+        });
+    }
+
+    public override string Hint(Objective objective, string folder) => $"neuralmemory eval {folder} --length {((SequenceObjective)objective).Task.MaxLength}";
+
+    public override Report Evaluate(RunConfiguration run, Objective objective, EvaluationOptions options, CancellationToken cancelled)
+    {
+        if (options.Data is not null) throw new UsageException($"--data: the task {Task} makes its own sequences.");
+        EvaluationResult result = Evaluate(run, objective, options.Length ?? ((SequenceObjective)objective).Task.MaxLength, options.Sequences, cancelled);
+        return Report(run, [result], json =>
+        {
+            json.WriteNumber("length", result.Length);
+            json.WriteNumber("sequences", result.Sequences);
+            json.WriteNumber("asked_bits", result.OutputBits);
+            json.WriteNumber("bits", result.MedianBits);
+            json.WriteNumber("mean_bits", result.MeanBits);
+            json.WriteNumber("wrong_bits", result.MedianWrongBits);
+            json.WriteNumber("mean_wrong_bits", result.MeanWrongBits);
+        });
+    }
+
+    static EvaluationResult Evaluate(RunConfiguration run, Objective objective, int length, int sequences, CancellationToken cancelled)
+    {
+        SequenceTask task = ((SequenceObjective)objective).Task;
+        if (length < task.ShortestLength) throw new UsageException($"--length: {length} is too short for {task.Name}; at least {task.ShortestLength} was expected.");
+        // Longer ones run fewer side by side, for the memory's sake.
+        int batch = Math.Clamp(MostLengths / length, 1, MostSideBySide);
+        try
+        {
+            return Evaluation.Run((SequenceModel)objective.Model, task, length, sequences, run.Seed, batch, cancellationToken: cancelled);
+        }
+        catch (ArgumentOutOfRangeException e)
+        {
+            throw new UsageException($"--length: {length} is too long: {e.Message}");
+        }
+    }
+
+    static Report Report(RunConfiguration run, List<EvaluationResult> tests, Action<Utf8JsonWriter> json) => new(
+        $"Bits per sequence, {tests[0].Sequences} fresh sequences each: {run.Task}, {run.Model}, seed {run.Seed}",
+        ["length", "asked for", "cost, median", "cost, mean", "wrong, median", "wrong, mean"],
+        [.. tests.Select(test => (string[])[$"{test.Length}", $"{test.OutputBits}", .. new[] { test.MedianBits, test.MeanBits, test.MedianWrongBits, test.MeanWrongBits }.Select(Progress.Bits)])],
+        json);
+}
+
+/// <summary>Stacked LSTMs, the paper's baseline.</summary>
+sealed class LstmRecipe(string task, long sequences, double rate, int hidden, int validationLength, int[] lengths)
+    : SequenceRecipe(task, "lstm", sequences, rate, validationLength, lengths, Settings.Hidden.Is(hidden), Settings.Layers.Is(3))
+{
+    public override void Check(RunConfiguration run)
+    {
+        double hidden = run.Get(Settings.Hidden);
+        AtMost(4 * hidden * hidden, "--hidden");
+        AtMost(8 * hidden * hidden * run.Get(Settings.Layers), "--layers");
+    }
+
+    protected override SequenceModel CreateModel(RunConfiguration run, SequenceTask task, Philox random) =>
+        new LstmModel(task.InputWidth, task.OutputWidth, run.Get(Settings.Hidden), run.Get(Settings.Layers), random);
+
+    public override string Describe(RunConfiguration run) => $"lstm, {run.Get(Settings.Layers)} x {run.Get(Settings.Hidden)}";
+}
+
+/// <summary>The Neural Turing Machine.</summary>
+sealed class NtmRecipe(string task, long sequences, double rate, string steers, int heads, int validationLength, int[] lengths)
+    : SequenceRecipe(task, "ntm", sequences, rate, validationLength, lengths,
+        Settings.Hidden.Is(Ntm.PaperSizes.Hidden), Settings.Slots.Is(Ntm.PaperSizes.Slots), Settings.Width.Is(Ntm.PaperSizes.Width),
+        Settings.ReadHeads.Is(heads), writeHeads.Is(heads), shifts.Is(Ntm.PaperSizes.Shifts), controller.Is(steers), memoryStart.Is("learned"))
+{
+    static readonly Setting<int> writeHeads = Setting.Count("write-heads", "Heads that write.", least: 0);
+    static readonly Setting<int> shifts = Setting.Count("shifts", "Positions that a head can shift by in one step, an odd number.");
+    static readonly Setting<string> controller = Setting.Choice("controller", "What steers the heads.", "lstm", "feed-forward");
+    static readonly Setting<string> memoryStart = Setting.Choice("memory-start", "What the memory holds at first.", "learned", "constant", "random");
+
+    static NtmSizes Sizes(RunConfiguration run) => new(
+        run.Get(Settings.Hidden), run.Get(Settings.Slots), run.Get(Settings.Width), run.Get(Settings.ReadHeads), run.Get(writeHeads), run.Get(shifts),
+        run.Get(controller) == "lstm" ? NtmController.Lstm : NtmController.FeedForward);
+
+    public override void Check(RunConfiguration run)
+    {
+        NtmSizes sizes = Sizes(run);
+        if (sizes.Shifts % 2 == 0) throw new UsageException($"--shifts: {sizes.Shifts} is even; an odd number was expected, as many to the left as to the right.");
+        if (sizes.Shifts > sizes.Slots) throw new UsageException($"--shifts: {sizes.Shifts} are more than the {sizes.Slots} slots.");
+        AtMost(4.0 * sizes.Hidden * sizes.Hidden, "--hidden");
+        AtMost((double)sizes.Slots * sizes.Width, "--slots x --width");
+        AtMost((double)sizes.ReadHeads * sizes.Width, "--read-heads x --width");
+        AtMost((double)sizes.WriteHeads * sizes.Width, "--write-heads x --width");
+        AtMost((3.0 * ((double)sizes.ReadHeads + sizes.WriteHeads) * ((double)sizes.Width + sizes.Shifts) + 4.0 * sizes.ReadHeads * sizes.Width) * sizes.Hidden, "--hidden x the heads");
+    }
+
+    protected override SequenceModel CreateModel(RunConfiguration run, SequenceTask task, Philox random) =>
+        new Ntm(task.InputWidth, task.OutputWidth, Sizes(run), random, run.Get(memoryStart) switch
+        {
+            "learned" => MemoryStart.Learned,
+            "constant" => MemoryStart.Constant,
+            _ => MemoryStart.Random,
+        });
+
+    public override string Describe(RunConfiguration run) => $"ntm, controller {run.Get(controller)} {run.Get(Settings.Hidden)}, "
+        + $"memory {run.Get(Settings.Slots)} x {run.Get(Settings.Width)}, heads {run.Get(Settings.ReadHeads)} + {run.Get(writeHeads)}";
+}
