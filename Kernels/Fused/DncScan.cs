@@ -241,8 +241,10 @@ public sealed unsafe class DncScan : Operation<DncScan>
             }
             Recurrence.MultiplyAdd<V, T>(recurrentTransposed.Pointer<T>(), gateStride, v, vStride, s.Reads + s.Hidden, z, gateStride, gateStride, count);
             for (int g = 0; g < count; g++)
-                LstmGates.Forward<V, T>(z + (long)g * gateStride, saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g),
-                    next + (long)g * vStride + s.Reads, s.Hidden);
+            {
+                T* h = next + (long)g * vStride + s.Reads;
+                RecurrentStep<LstmCell>.Forward<V, T>(null, z + (long)g * gateStride, h, saved.State<T>(saved.Cell, t, first + g), h, saved.State<T>(saved.Cell, t + 1, first + g), s.Hidden);
+            }
             Recurrence.MultiplyAdd<V, T>(interfaceTransposed.Pointer<T>(), interfaceStride, next + s.Reads, vStride, s.Hidden, xi, interfaceStride, interfaceStride, count);
         }
 
@@ -541,8 +543,8 @@ public sealed unsafe class DncScan : Operation<DncScan>
             Recurrence.MultiplyAdd<V, T>(toInterface.Pointer<T>(), toInterface.Strides[0], d, dxi.Strides[1], s.InterfaceParameters, dh, hiddenStride, hiddenStride, count);
             for (int g = 0; g < count; g++)
             {
-                LstmGates.Backward<V, T>(saved.Step<T>(saved.Gates, t, first + g), saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g),
-                    dh + (long)g * hiddenStride, Carried.Of<T>(carried.Cell, first + g), dGates + (long)g * dz.Strides[1], s.Hidden);
+                RecurrentStep<LstmCell>.Backward<V, T>(saved.Step<T>(saved.Gates, t, first + g), null, saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g),
+                    dh + (long)g * hiddenStride, Carried.Of<T>(carried.Cell, first + g), dGates + (long)g * dz.Strides[1], null, s.Hidden);
                 new Span<T>(dv + (long)g * vStride, vStride).Clear();
             }
             Recurrence.MultiplyAdd<V, T>(recurrent.Pointer<T>(), recurrent.Strides[0], dGates, dz.Strides[1], s.Gates, dv, vStride, recurrent.Strides[0], count);
