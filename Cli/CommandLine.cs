@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using NeuralMemory.Checkpoints;
+using NeuralMemory.Tasks;
 
 namespace NeuralMemory.Cli;
 
@@ -11,7 +12,7 @@ static class CommandLine
     {
         RootCommand root = new("Trains and tests neural networks that read, write and address a memory.")
         {
-            TrainCommand.Create(session), EvalCommand.Create(session), InspectCommand.Create(session), DevicesCommand.Create(session),
+            TrainCommand.Create(session), EvalCommand.Create(session), GenerateCommand.Create(session), InspectCommand.Create(session), PlotCommand.Create(session), DevicesCommand.Create(session),
         };
         ParseResult parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         try
@@ -27,7 +28,7 @@ static class CommandLine
         {
             return Fail(e, ExitCode.Failed);
         }
-        catch (Exception e) when (e is UsageException or CheckpointException or ShapeException)
+        catch (Exception e) when (e is UsageException or CheckpointException or ShapeException or TextFileException)
         {
             return Fail(e, ExitCode.BadInput);
         }

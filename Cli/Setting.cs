@@ -128,5 +128,8 @@ static class Settings
     public static readonly Setting<int> Layers = Setting.Count("layers", "Layers of the lstm, or blocks of the transformer.");
     public static readonly Setting<int> Slots = Setting.Count("slots", "Rows of the memory.");
     public static readonly Setting<int> Width = Setting.Count("width", "Columns of the memory, or numbers of a transformer's vector.");
+    public static readonly Setting<int> Embedding = Setting.Count("embedding", "Numbers of a symbol's vector.");
+    public static readonly Setting<int> Heads = Setting.Count("heads", "Heads of each attention.");
+    public static readonly Setting<double> Dropout = Setting.Number("dropout", "The probability of dropping an element.", least: 0, end: 1, orLeast: true);
     public static readonly Setting<int> ReadHeads = Setting.Count("read-heads", "Heads that read.");
 }

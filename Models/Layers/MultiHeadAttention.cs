@@ -52,8 +52,8 @@ public sealed class MultiHeadAttention : Module
         return Join(q.ScaledDotProductAttention(k, v, causal: causal, keyPadding: keyPadding));
     }
 
-    /// <summary>As <see cref="Forward"/>, with the weights by which each head looked, before dropout: [batch, heads, queries, keys].</summary>
-    /// <inheritdoc cref="Forward"/>
+    /// <summary>As <see cref="Forward(Tensor, Tensor, Tensor, Tensor?, bool)"/>, with the weights by which each head looked, before dropout: [batch, heads, queries, keys].</summary>
+    /// <inheritdoc cref="Forward(Tensor, Tensor, Tensor, Tensor?, bool)"/>
     public (Tensor Output, Tensor Weights) Run(Tensor query, Tensor key, Tensor value, Tensor? keyPadding = null, bool causal = false)
     {
         (Tensor q, Tensor k, Tensor v) = Project(query, key, value, keyPadding);
@@ -61,12 +61,28 @@ public sealed class MultiHeadAttention : Module
         return (Join(weights.Dropout(dropout, random, IsTraining).MatMul(v)), weights);
     }
 
+    /// <summary>
+    /// Attends from the positions of <paramref name="x"/> to themselves and to all that <paramref name="cache"/> holds, which they then join: what
+    /// <see cref="Forward(Tensor, Tensor, Tensor, Tensor?, bool)"/> with <c>causal</c> gives for the last positions of the whole sequence.
+    /// </summary>
+    /// <param name="x">[batch, time, width], the positions that follow those in the cache.</param>
+    /// <param name="cache">The positions before.</param>
+    /// <exception cref="ShapeException">A shape does not fit, or the cache is full.</exception>
+    /// <exception cref="InvalidOperationException">Gradients are being recorded, or dropout is at work: a cache serves a model that is not being trained.</exception>
+    public Tensor Forward(Tensor x, KeyValueCache cache)
+    {
+        if (IsTraining && dropout > 0) throw new InvalidOperationException("MultiHeadAttention: a cache serves a model that is not being trained. Set IsTraining to false.");
+        (Tensor q, Tensor k, Tensor v) = Project(x, x, x, null, cache.Length);
+        (k, v) = cache.Append(k, v);
+        return Join(q.ScaledDotProductAttention(k, v, causal: true));
+    }
+
     /// <summary>What each head works on: [batch, heads, time, width / heads] each.</summary>
-    (Tensor Q, Tensor K, Tensor V) Project(Tensor query, Tensor key, Tensor value, Tensor? keyPadding)
+    (Tensor Q, Tensor K, Tensor V) Project(Tensor query, Tensor key, Tensor value, Tensor? keyPadding, int first = 0)
     {
         Check(query, key, value, keyPadding);
         Tensor q = Split(query, 0), k = Split(key, 1), v = Split(value, 2);
-        return rotary is null ? (q, k, v) : (rotary.Forward(q), rotary.Forward(k), v);
+        return rotary is null ? (q, k, v) : (rotary.Forward(q, first), rotary.Forward(k, first), v);
     }
 
     /// <summary>What the heads found, side by side, through the last linear map: [batch, heads, queries, width / heads] to [batch, queries, width].</summary>

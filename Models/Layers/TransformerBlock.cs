@@ -31,6 +31,7 @@ sealed class TransformerBlock(Module owner, Linear first, Linear second, FeedFor
         {
             FeedForwardActivation.Relu => h.Relu(),
             FeedForwardActivation.Gelu => h.Gelu(),
+            FeedForwardActivation.GeluTanh => h.GeluTanh(),
             _ => h.Slice(-1, 0, h.Shape[^1] / 2).Silu() * h.Slice(-1, h.Shape[^1] / 2, h.Shape[^1]),
         };
         return second.Forward(Drop(h));

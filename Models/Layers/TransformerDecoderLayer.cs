@@ -37,4 +37,16 @@ public sealed class TransformerDecoderLayer : Module
         x = block.After(norm2, x, crossAttention.Forward(block.Before(norm2, x), memory, memory, memoryKeyPadding));
         return block.After(norm3, x, block.FeedForward(block.Before(norm3, x)));
     }
+
+    /// <summary>As <see cref="Forward"/>, with the weights by which each head looked at x, [batch, heads, time, time], and at the memory, [batch, heads, time, memories].</summary>
+    /// <inheritdoc cref="Forward"/>
+    public (Tensor Output, Tensor Weights, Tensor MemoryWeights) Run(Tensor x, Tensor memory, bool causal = true, Tensor? keyPadding = null, Tensor? memoryKeyPadding = null)
+    {
+        Tensor y = block.Before(norm1, x);
+        (Tensor part, Tensor weights) = selfAttention.Run(y, y, y, keyPadding, causal);
+        x = block.After(norm1, x, part);
+        (part, Tensor memoryWeights) = crossAttention.Run(block.Before(norm2, x), memory, memory, memoryKeyPadding);
+        x = block.After(norm2, x, part);
+        return (block.After(norm3, x, block.FeedForward(block.Before(norm3, x))), weights, memoryWeights);
+    }
 }

@@ -32,7 +32,7 @@ public sealed class TransformerEncoderLayer : Layer
 
     /// <param name="x">[batch, time, width].</param>
     /// <exception cref="ShapeException">It has another shape.</exception>
-    public override Tensor Forward(Tensor x) => Forward(x, null);
+    public override Tensor Forward(Tensor x) => Forward(x, keyPadding: null);
 
     /// <summary>As <see cref="Forward(Tensor)"/>, with masks.</summary>
     /// <param name="x">[batch, time, width].</param>
@@ -42,7 +42,25 @@ public sealed class TransformerEncoderLayer : Layer
     public Tensor Forward(Tensor x, Tensor? keyPadding, bool causal = false)
     {
         Tensor y = block.Before(norm1, x);
-        x = block.After(norm1, x, attention.Forward(y, y, y, keyPadding, causal));
+        return Rest(x, attention.Forward(y, y, y, keyPadding, causal));
+    }
+
+    /// <summary>As <see cref="Forward(Tensor, Tensor?, bool)"/>, with the weights by which each head looked: [batch, heads, time, time].</summary>
+    /// <inheritdoc cref="Forward(Tensor, Tensor?, bool)"/>
+    public (Tensor Output, Tensor Weights) Run(Tensor x, Tensor? keyPadding, bool causal = false)
+    {
+        Tensor y = block.Before(norm1, x);
+        (Tensor attended, Tensor weights) = attention.Run(y, y, y, keyPadding, causal);
+        return (Rest(x, attended), weights);
+    }
+
+    /// <summary>The next positions of a sequence whose first are in <paramref name="cache"/>, causal: see <see cref="MultiHeadAttention.Forward(Tensor, KeyValueCache)"/>.</summary>
+    /// <inheritdoc cref="MultiHeadAttention.Forward(Tensor, KeyValueCache)"/>
+    public Tensor Forward(Tensor x, KeyValueCache cache) => Rest(x, attention.Forward(block.Before(norm1, x), cache));
+
+    Tensor Rest(Tensor x, Tensor attended)
+    {
+        x = block.After(norm1, x, attended);
         return block.After(norm2, x, block.FeedForward(block.Before(norm2, x)));
     }
 }

@@ -14,6 +14,9 @@ public abstract class Objective(Module model)
     /// <summary>What is trained.</summary>
     public Module Model { get; } = model ?? throw new ArgumentNullException(nameof(model));
 
+    /// <summary>Generators that the model draws from while it is trained, for dropout for instance, by name. Checkpoints keep their positions.</summary>
+    public IReadOnlyList<(string Name, Philox Random)> Generators { get; init; } = [];
+
     /// <summary>The names of what <see cref="Measure"/> measures, in its order, as <c>metrics.jsonl</c> has them: <c>accuracy</c>, <c>wrong_bits</c>.</summary>
     public virtual IReadOnlyList<string> Metrics => [];
 

@@ -25,6 +25,7 @@ public sealed class Trainer
     readonly Optimizer optimizer;
     readonly TrainerOptions options;
     readonly RunFolder? folder;
+    readonly (string Name, Philox Random)[] generators;
     readonly ulong[] generatorPositions;
     Philox random;
     string configuration;
@@ -50,7 +51,9 @@ public sealed class Trainer
         folder = options.Folder is null ? null : new(options.Folder);
         configuration = options.Configuration ?? "{}";
         random = new(options.Seed, RandomStreams.Training);
-        generatorPositions = new ulong[options.Generators.Count];
+        generators = [.. options.Generators, .. objective.Generators];
+        if (generators.DistinctBy(g => g.Name).Count() < generators.Length) throw new ArgumentException("Two generators of options and objective have the same name.", nameof(options));
+        generatorPositions = new ulong[generators.Length];
     }
 
     /// <summary>Puts together a run on a task of bits. Nothing is written yet.</summary>
@@ -93,7 +96,7 @@ public sealed class Trainer
         Checkpoint checkpoint = Checkpoint.Read(folder.CheckpointPath);
         folder.ReadMetrics(checkpoint.State.LoggedSequences);
         double[] sums = checkpoint.WindowSums(objective.Metrics);
-        checkpoint.Restore(objective.Model, optimizer, options.Generators);
+        checkpoint.Restore(objective.Model, optimizer, generators);
         State = checkpoint.State;
         State.WindowSums = sums;
         random = new(State.RandomSeed, State.RandomStream) { Position = State.RandomPosition };
@@ -149,7 +152,7 @@ public sealed class Trainer
     void Step()
     {
         ulong position = random.Position;
-        for (int i = 0; i < generatorPositions.Length; i++) generatorPositions[i] = options.Generators[i].Random.Position;
+        for (int i = 0; i < generatorPositions.Length; i++) generatorPositions[i] = generators[i].Random.Position;
         bool finite;
         using (Tape.Step())
         {
@@ -196,14 +199,14 @@ public sealed class Trainer
         if (Sampled is not { } sampled || State.Elapsed < sampledAt) return;
         sampledAt = State.Elapsed + options.SamplePeriod;
         // A handler that runs the model again must not draw numbers that the next update would have drawn.
-        for (int i = 0; i < generatorPositions.Length; i++) generatorPositions[i] = options.Generators[i].Random.Position;
+        for (int i = 0; i < generatorPositions.Length; i++) generatorPositions[i] = generators[i].Random.Position;
         using (Tape.NoGradient()) sampled(new(objective, State.Sequences));
         RestoreGenerators();
     }
 
     void RestoreGenerators()
     {
-        for (int i = 0; i < generatorPositions.Length; i++) options.Generators[i].Random.Position = generatorPositions[i];
+        for (int i = 0; i < generatorPositions.Length; i++) generators[i].Random.Position = generatorPositions[i];
     }
 
     void Log(bool ended = false)
@@ -216,7 +219,7 @@ public sealed class Trainer
             State.WindowSequences / seconds, State.WindowTimeSteps / seconds, State.Elapsed);
         (lastMetrics, unsaved) = (metrics, true);
         double? cost = objective.GreaterIsBetter ? -validation : validation;
-        if (cost < State.BestValidation)
+        if (cost <= State.BestValidation)                          // of equal ones the last, which has seen more
         {
             State.BestValidation = cost.Value;
             if (folder is not null) objective.Model.Save(folder.BestPath);
@@ -249,7 +252,7 @@ public sealed class Trainer
         if (folder is null || !unsaved) return;
         Tick();
         (State.RandomSeed, State.RandomStream, State.RandomPosition) = (random.Seed, random.Stream, random.Position);
-        Checkpoint.Write(folder.CheckpointPath, objective, optimizer, State, configuration, options.Generators);
+        Checkpoint.Write(folder.CheckpointPath, objective, optimizer, State, configuration, generators);
         (unsaved, savedAt) = (false, State.Elapsed);
         CheckpointSaved?.Invoke(folder.CheckpointPath);
     }

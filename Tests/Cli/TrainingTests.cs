@@ -10,6 +10,14 @@ public class TrainingTests
 {
     static (double Seconds, Dictionary<int, double> Bits) Train(params string[] arguments)
     {
+        (double seconds, JsonElement json) = TrainAny(arguments);
+        return (seconds, Numbers(json.GetProperty("bits")));
+    }
+
+    static Dictionary<int, double> Numbers(JsonElement json) => json.EnumerateObject().ToDictionary(p => int.Parse(p.Name), p => p.Value.GetDouble());
+
+    static (double Seconds, JsonElement Json) TrainAny(params string[] arguments)
+    {
         string folder = Directory.CreateTempSubdirectory().FullName;
         try
         {
@@ -20,8 +28,7 @@ public class TrainingTests
             process.WaitForExit();
             Assert.That(process.ExitCode, Is.Zero, errors.Result);
             TestContext.Out.WriteLine(output);
-            using JsonDocument json = JsonDocument.Parse(output.TrimEnd('\n').Split('\n')[^1]);
-            return (wall.Elapsed.TotalSeconds, json.RootElement.GetProperty("bits").EnumerateObject().ToDictionary(p => int.Parse(p.Name), p => p.Value.GetDouble()));
+            return (wall.Elapsed.TotalSeconds, JsonDocument.Parse(output.TrimEnd('\n').Split('\n')[^1]).RootElement);
         }
         finally
         {
@@ -45,5 +52,34 @@ public class TrainingTests
     {
         (_, Dictionary<int, double> bits) = Train("copy", "--seed", "1", "--shifts", "1");
         Assert.That(bits[120], Is.GreaterThan(100));
+    }
+
+    /// <summary>Bahdanau et al. 2014, figures 2 and 3: attention holds where a vector of fixed size forgets, and it looks at what it says.</summary>
+    [Test]
+    public void Attention_reverses_what_a_fixed_vector_cannot_hold()
+    {
+        JsonElement attention = TrainAny("reverse", "--model", "bahdanau").Json, vector = TrainAny("reverse", "--model", "seq2seq").Json;
+        Dictionary<int, double> looking = Numbers(attention.GetProperty("accuracies")), remembering = Numbers(vector.GetProperty("accuracies"));
+        Assert.That((looking[10], looking[15]), Is.EqualTo((1.0, 1.0)).Within(.01));
+        Assert.That(Numbers(attention.GetProperty("diagonal"))[10], Is.GreaterThanOrEqualTo(.95));
+        Assert.That(remembering[15], Is.LessThan(.5).And.LessThan(remembering[5]));
+    }
+
+    /// <summary>Vaswani et al. 2017, and the ablation: without positions the source is a set, and cannot be reversed.</summary>
+    [Test]
+    public void A_Transformer_reverses_and_fails_without_positions()
+    {
+        Assert.That(TrainAny("reverse", "--model", "transformer").Json.GetProperty("accuracy").GetDouble(), Is.GreaterThanOrEqualTo(.995));
+        Assert.That(TrainAny("reverse", "--model", "transformer", "--positions", "none").Json.GetProperty("accuracy").GetDouble(), Is.LessThan(.05));
+    }
+
+    /// <summary>The text is not ours to ship: NEURALMEMORY_TEXT names a copy of tinyshakespeare.</summary>
+    [TestCase("lstm", 1.75)]
+    [TestCase("gpt", 1.95)]
+    public void Characters_of_Shakespeare_are_learned(string model, double nats)
+    {
+        string? text = Environment.GetEnvironmentVariable("NEURALMEMORY_TEXT");
+        if (text is null || !File.Exists(text)) Assert.Ignore("NEURALMEMORY_TEXT names no file; tinyshakespeare was expected.");
+        Assert.That(TrainAny("lm", "--model", model, "--text", text!).Json.GetProperty("validation_loss").GetDouble(), Is.LessThan(nats));
     }
 }

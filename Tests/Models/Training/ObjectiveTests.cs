@@ -82,7 +82,7 @@ public class ObjectiveTests
         trainer.Logged += metrics =>
         {
             logged.Add(metrics);
-            if (!(metrics["accuracy"] > best)) return;
+            if (!(metrics["accuracy"] >= best)) return;                    // of equal ones the last
             (best, kept) = (metrics["accuracy"]!.Value, Numbers(model));
         };
         TrainingResult result = trainer.Run();

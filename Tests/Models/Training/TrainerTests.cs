@@ -84,7 +84,7 @@ public class TrainerTests
         TinyRun run = new(Options with { Sequences = 400, LogInterval = 10, Folder = Folder, Validation = new(4, 10, 5) });
         run.Trainer.Logged += metrics =>
         {
-            if (metrics.ValidationBits >= best) return;
+            if (metrics.ValidationBits > best) return;
             best = metrics.ValidationBits!.Value;
             expected = [.. run.Model.Parameters.Select(p => p.ToArray())];
         };
