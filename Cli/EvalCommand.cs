@@ -8,11 +8,11 @@ namespace NeuralMemory.Cli;
 /// <summary><c>neuralmemory eval DIR</c>: tests a run's model on what it has not seen.</summary>
 static class EvalCommand
 {
-    const int BatchSequences = 10, DefaultBatches = 10;
+    const int BatchSequences = 10;
 
     static readonly Argument<string?> path = Options.Path("path", "The folder of a run, or a checkpoint.");
     static readonly Option<long?> length = Options.Count("--length", "The sequences' length, in the task's unit; the longest trained on by default.");
-    static readonly Option<long?> batches = Options.Count("--batches", $"How many, in tens; {DefaultBatches} by default.", most: 1_000_000);
+    static readonly Option<long?> batches = Options.Count("--batches", "How many, in tens; as many as train tests on by default.", most: 1_000_000);
     static readonly Option<string?> data = Options.Folder("--data", "Data to test on instead of those trained on, of a task that reads some.");
     static readonly Option<long?> threads = Options.Count("--threads", "Threads to use.", most: 1024);
     static readonly Option<bool> json = new("--json") { Description = "Writes one JSON object and nothing else." };
@@ -34,7 +34,7 @@ static class EvalCommand
         checkpoint.Restore(objective.Model);
         if (Directory.Exists(given)) new RunFolder(given).LoadBest(objective.Model);
 
-        EvaluationOptions options = new((int?)parsed.GetValue(length), (int)(parsed.GetValue(batches) ?? DefaultBatches) * BatchSequences, parsed.GetValue(data));
+        EvaluationOptions options = new((int?)parsed.GetValue(length), (int?)parsed.GetValue(batches) * BatchSequences, parsed.GetValue(data));
         Report report = run.Recipe.Evaluate(run, objective, options, session.Interrupted);
         if (parsed.GetValue(json)) session.Output.WriteLine(Json(run, checkpoint, report));
         else report.Show(session);

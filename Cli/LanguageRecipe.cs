@@ -23,7 +23,8 @@ abstract class LanguageRecipe(string model, double rate, params (Setting, object
     public abstract LanguageModel CreateModel(RunConfiguration run, int symbols, Philox random);
 
     /// <summary>The characters that the run's model knows.</summary>
-    public static Vocabulary Vocabulary(RunConfiguration run) => new(run.Get(characters).EnumerateRunes());
+    public static Vocabulary Vocabulary(RunConfiguration run) => run.Has(characters) ? new(run.Get(characters).EnumerateRunes())
+        : throw new UsageException($"the run's configuration lacks \"{characters.Key}\", without which its numbers mean no characters.");
 
     /// <summary>The model of a run, with random weights, for whoever does not need the text.</summary>
     public LanguageModel CreateModel(RunConfiguration run) => CreateModel(run, Vocabulary(run).Count, new(run.Seed, RandomStreams.Initialization));
@@ -75,6 +76,7 @@ abstract class LanguageRecipe(string model, double rate, params (Setting, object
     public override Report Evaluate(RunConfiguration run, Objective objective, EvaluationOptions options, CancellationToken cancelled)
     {
         if (options.Length is not null) throw new UsageException($"--length is no option of the task {Task}: the text is read in windows of {run.Get(window)} characters.");
+        if (options.Sequences is not null) throw new UsageException($"--batches is no option of the task {Task}: all of the text is tested on.");
         LanguageObjective shown = (LanguageObjective)objective;
         if (options.Data is { } path)
             shown = new((LanguageModel)objective.Model, TextCorpus.Read(path, shown.Corpus.Vocabulary, run.Get(window), validationShare: 1), run.Get(window));

@@ -89,4 +89,4 @@ abstract class Recipe(string task, string model)
 /// <param name="Length">The sequences' length.</param>
 /// <param name="Sequences">How many.</param>
 /// <param name="Data">A file or folder of data, instead of that trained on.</param>
-sealed record EvaluationOptions(int? Length, int Sequences, string? Data);
+sealed record EvaluationOptions(int? Length, int? Sequences, string? Data);

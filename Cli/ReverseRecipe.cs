@@ -65,7 +65,7 @@ abstract class ReverseRecipe(string model, long sequences, int batch, double rat
     public override Report Evaluate(RunConfiguration run, Objective objective, EvaluationOptions options, CancellationToken cancelled)
     {
         if (options.Data is not null) throw new UsageException($"--data: the task {Task} makes its own sequences.");
-        ReverseResult test = Test(run, objective, options.Length ?? run.Get(maxLength), options.Sequences, cancelled);
+        ReverseResult test = Test(run, objective, options.Length ?? run.Get(maxLength), options.Sequences ?? TestSequences, cancelled);
         return Report(run, [test], json =>
         {
             json.WriteNumber("length", test.Length);

@@ -83,7 +83,7 @@ abstract class SequenceRecipe(string task, string model, long sequences, double 
     public override Report Evaluate(RunConfiguration run, Objective objective, EvaluationOptions options, CancellationToken cancelled)
     {
         if (options.Data is not null) throw new UsageException($"--data: the task {Task} makes its own sequences.");
-        EvaluationResult result = Evaluate(run, objective, options.Length ?? ((SequenceObjective)objective).Task.MaxLength, options.Sequences, cancelled);
+        EvaluationResult result = Evaluate(run, objective, options.Length ?? ((SequenceObjective)objective).Task.MaxLength, options.Sequences ?? TestSequences, cancelled);
         return Report(run, [result], json =>
         {
             json.WriteNumber("length", result.Length);

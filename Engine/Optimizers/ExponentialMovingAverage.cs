@@ -92,14 +92,14 @@ public sealed class ExponentialMovingAverage
     }
 
     /// <summary>a = delta a + (1 - delta) w, with a in the place of the weight and w in that of the gradient.</summary>
-    readonly struct Average(double decay) : IUpdateRule
+    internal readonly struct Average(double decay) : IUpdateRule
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Apply<V>(V g, ref V w, ref V a, ref V b, ref V c) where V : struct, ISimd<V> => w = V.Fma(V.Constant(1 - decay), g, V.Constant(decay) * w);
     }
 
     /// <summary>The weight and its state change places.</summary>
-    readonly struct Exchange : IUpdateRule
+    internal readonly struct Exchange : IUpdateRule
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Apply<V>(V g, ref V w, ref V a, ref V b, ref V c) where V : struct, ISimd<V> => (w, a) = (a, w);

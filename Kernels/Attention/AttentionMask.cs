@@ -1,4 +1,5 @@
 using System.Numerics;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -8,14 +9,15 @@ readonly unsafe struct AttentionMask
 {
     readonly Tensor? mask, keyPadding;
     readonly StridedLoop maskLoop, paddingLoop;
-    readonly int maskRow, maskColumn, paddingColumn, lead;
+    readonly int maskRow, maskColumn, paddingColumn, lead, window;
     readonly bool causal;
 
     /// <summary>The masks of q [.., Lq, d] and k [.., Lk, d], which have been checked.</summary>
-    public AttentionMask(Tensor q, Tensor k, Tensor? mask, Tensor? keyPadding, bool causal)
+    public AttentionMask(Tensor q, Tensor k, Tensor? mask, Tensor? keyPadding, bool causal, int? window)
     {
         Shape scores = Scores(q, k), leading = Leading(scores);
         (this.mask, this.keyPadding, this.causal, lead) = (mask, keyPadding, causal, k.Shape[^2] - q.Shape[^2]);
+        this.window = Math.Min(window ?? int.MaxValue, q.Shape[^2] + k.Shape[^2]);         // as wide as anything can be seen
         if (mask is { } m)
         {
             Shape strides = StridedLoop.Expand(m, scores);
@@ -36,9 +38,10 @@ readonly unsafe struct AttentionMask
 
     static Shape Scores(Tensor q, Tensor k) => q.Shape.With(q.Rank - 1, k.Shape[^2]);
 
-    /// <exception cref="ShapeException">A mask does not broadcast to the scores; its type does not fit.</exception>
-    public static void Check(Tensor q, Tensor k, Tensor? mask, Tensor? keyPadding)
+    /// <exception cref="ShapeException">A mask does not broadcast to the scores; its type does not fit; the window is empty.</exception>
+    public static void Check(Tensor q, Tensor k, Tensor? mask, Tensor? keyPadding, int? window)
     {
+        if (window < 1) throw new ShapeException(Title, $"a window of {window} keys: at least 1 was expected.");
         string Sizes() => $"q {q.Shape} and k {k.Shape}";
         Shape scores = Scores(q, k);
         if (mask is { } m)
@@ -66,10 +69,19 @@ readonly unsafe struct AttentionMask
     const string Title = nameof(ScaledDotProductAttention);
 
     /// <summary>How many of the keys from the first on the queries up to number <paramref name="query"/> see at most.</summary>
-    public int VisibleTo(int query, int keys) => causal ? Math.Clamp(query + lead + 1, 0, keys) : keys;
+    public int VisibleTo(int query, int keys) => Math.Clamp(query + lead + Ahead, 0, keys);
 
-    /// <summary>The first query that sees key number <paramref name="key"/>.</summary>
-    public int FirstToSee(int key, int queries) => causal ? Math.Clamp(key - lead, 0, queries) : 0;
+    /// <summary>The first key that the queries from number <paramref name="query"/> on see.</summary>
+    public int VisibleFrom(int query, int keys) => Math.Clamp(query + lead - window + 1, 0, keys);
+
+    /// <summary>The first query that sees the keys from number <paramref name="key"/> on.</summary>
+    public int FirstToSee(int key, int queries) => Math.Clamp(key - lead - Ahead + 1, 0, queries);
+
+    /// <summary>The end of the queries that see the keys up to number <paramref name="key"/>.</summary>
+    public int EndToSee(int key, int queries) => Math.Clamp(key - lead + window, 0, queries);
+
+    /// <summary>How many keys from the one that is level with it on a query sees.</summary>
+    int Ahead => causal ? 1 : window;
 
     /// <summary>
     /// Adds to the scores of a query, row <paramref name="query"/> of number <paramref name="matrix"/>, and of the keys from <paramref name="firstKey"/> on: 0, what
@@ -96,12 +108,13 @@ readonly unsafe struct AttentionMask
             if (p.DType == DType.Int32) Exclude(p.Pointer<int>() + offset, paddingColumn, scores, count);
             else Exclude(p.Pointer<T>() + offset, paddingColumn, scores, count);
         }
-        if (causal)
-        {
-            int visible = Math.Max(0, query + lead + 1 - firstKey);
-            if (visible < count) new Span<T>(scores + visible, count - visible).Fill(T.NegativeInfinity);
-        }
+        int from = Math.Clamp(query + lead - window + 1 - firstKey, 0, count), to = Math.Clamp(query + lead + Ahead - firstKey, from, count);
+        new Span<T>(scores, from).Fill(T.NegativeInfinity);
+        new Span<T>(scores + to, count - to).Fill(T.NegativeInfinity);
     }
+
+    /// <summary>The same for a GPU's kernels.</summary>
+    public GpuAttentionMask On(GpuBackend gpu) => new(gpu, mask, keyPadding, maskLoop, paddingLoop, maskRow, maskColumn, paddingColumn, lead, window, Ahead);
 
     static void Exclude<T, M>(M* seen, int stride, T* scores, int count) where T : unmanaged, IBinaryFloatingPointIeee754<T> where M : unmanaged, INumber<M>
     {

@@ -1,4 +1,5 @@
 using System.Numerics;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -18,7 +19,7 @@ namespace NeuralMemory;
 /// taken in the order of the blocks, however the work is shared among threads.
 /// </para>
 /// </remarks>
-public sealed unsafe class ScaledDotProductAttention : Operation<ScaledDotProductAttention>
+public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledDotProductAttention>
 {
     const string Title = nameof(ScaledDotProductAttention);
 
@@ -28,18 +29,22 @@ public sealed unsafe class ScaledDotProductAttention : Operation<ScaledDotProduc
     AttentionMask mask;
     Tensor normalizers;
 
-    /// <summary>Computes <c>q.ScaledDotProductAttention(k, v, mask, causal, keyPadding)</c>.</summary>
-    public static Tensor Apply(Tensor q, Tensor k, Tensor v, Tensor? mask, bool causal, Tensor? keyPadding)
+    /// <summary>Computes <c>q.ScaledDotProductAttention(k, v, mask, causal, keyPadding, window)</c>, each head of q with its own keys and values.</summary>
+    public static Tensor Apply(Tensor q, Tensor k, Tensor v, Tensor? mask, bool causal, Tensor? keyPadding, int? window)
     {
         Check(q, k, v);
-        AttentionMask.Check(q, k, mask, keyPadding);
+        AttentionMask.Check(q, k, mask, keyPadding, window);
         if (Tape.IsRecording && (mask is { RequiresGradient: true } || keyPadding is { RequiresGradient: true }))
             throw new ShapeException(Title, "a mask requires a gradient, and attention computes none for it. Detach it, or compose attention of AttentionWeights and MatMul.");
-        AttentionMask masks = new(q, k, mask, keyPadding, causal);
+        AttentionMask masks = new(q, k, mask, keyPadding, causal, window);
         Tensor y = Tensor.Zeros(q.Shape.With(q.Rank - 1, v.Shape[^1]), q.DType);
         Tensor normalizers = Tensor.Empty(q.Shape.With(q.Rank - 1, 2), q.DType);
-        Tiles tiles = new(q, k, v, masks, normalizers);
-        Cpu.For(q.DType, tiles.Matrices * tiles.QueryBlocks, 1, new Forward(tiles, y));
+        if (GpuBackend.Current is { } gpu) Forwards(gpu, q, k, v, masks, y, normalizers);
+        else
+        {
+            Tiles tiles = new(q, k, v, masks, normalizers);
+            Cpu.For(q.DType, tiles.Matrices * tiles.QueryBlocks, 1, new Forward(tiles, y));
+        }
         if (Record(y, q, k, v, mask ?? q, keyPadding ?? q) is { } operation) (operation.mask, operation.normalizers) = (masks, normalizers);
         return y;
     }
@@ -123,7 +128,7 @@ public sealed unsafe class ScaledDotProductAttention : Operation<ScaledDotProduc
                 Matrix<T> y = outputs.Rows<T>(matrix, query, queries);
 
                 int visible = tiles.Mask.VisibleTo(query + queries - 1, tiles.Keys);
-                for (int key = 0; key < visible; key += KeyBlock)
+                for (int key = tiles.Mask.VisibleFrom(query, tiles.Keys) / KeyBlock * KeyBlock; key < visible; key += KeyBlock)
                 {
                     int keys = Math.Min(KeyBlock, visible - key);
                     Matrix<T> powers = tiles.Scores<V, T>(matrix, query, queries, key, keys, tile);
@@ -180,6 +185,11 @@ public sealed unsafe class ScaledDotProductAttention : Operation<ScaledDotProduc
         Tensor q = Input(0), k = Input(1), v = Input(2), y = Output(), dy = OutputGradient();
         if (y.Count == 0 || k.Shape[^2] == 0) return;
         Tensor dots = Tensor.Empty(y.Shape.Without(y.Rank - 1), y.DType);
+        if (GpuBackend.Current is { } gpu)
+        {
+            Backwards(gpu, q, k, v, mask, y, normalizers, dots, dy, NeedsGradient(0) ? InputGradient(0) : null, NeedsGradient(1) ? InputGradient(1) : null, NeedsGradient(2) ? InputGradient(2) : null);
+            return;
+        }
         Cpu.For(y.DType, dots.Count, Cpu.Rows(y.Shape[^1], 4), new RowDots(y, dy, dots));
 
         Tensor? dq = NeedsGradient(0) ? InputGradient(0) : null, dk = NeedsGradient(1) ? InputGradient(1) : null, dv = NeedsGradient(2) ? InputGradient(2) : null;
@@ -231,7 +241,8 @@ public sealed unsafe class ScaledDotProductAttention : Operation<ScaledDotProduc
                 for (int key = firstKey; key < endKey; key += KeyBlock)
                 {
                     int seen = Math.Max(firstQuery, tiles.Mask.FirstToSee(key, tiles.Queries) / QueryBlock * QueryBlock);
-                    for (int query = seen; query < endQuery; query += QueryBlock) Tile<V, T>(matrix, query, key, p, ds);
+                    int unseen = Math.Min(endQuery, tiles.Mask.EndToSee(key + KeyBlock - 1, tiles.Queries));
+                    for (int query = seen; query < unseen; query += QueryBlock) Tile<V, T>(matrix, query, key, p, ds);
                 }
             }
         }

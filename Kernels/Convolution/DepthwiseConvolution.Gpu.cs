@@ -7,7 +7,7 @@ namespace NeuralMemory;
 static unsafe partial class DepthwiseConvolution
 {
     /// <summary>The sizes of <see cref="Rows"/>, for a kernel: x [batch, in, time], w [out, 1, kernel] and y [batch, out, steps], which is contiguous.</summary>
-    readonly struct GpuSizes(Tensor x, Tensor w, Tensor y, Conv1d.Sampling sampling)
+    internal readonly struct GpuSizes(Tensor x, Tensor w, Tensor y, Conv1d.Sampling sampling)
     {
         public readonly int Batch = x.Shape[0], Inputs = x.Shape[1], Time = x.Shape[2], Outputs = w.Shape[0], Kernel = w.Shape[2], Steps = y.Shape[2], PerInput = w.Shape[0] / x.Shape[1];
         public readonly int Stride = sampling.Stride, Padding = sampling.Padding, Dilation = sampling.Dilation;

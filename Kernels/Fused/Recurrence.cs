@@ -22,6 +22,16 @@ static unsafe class Recurrence
     /// <summary>Copies <paramref name="count"/> values.</summary>
     public static void Copy<T>(T* from, T* to, int count) where T : unmanaged => new ReadOnlySpan<T>(from, count).CopyTo(new Span<T>(to, count));
 
+    /// <summary>Copies rows of <paramref name="size"/> values to rows of <paramref name="padded"/>; the padding is zero.</summary>
+    public static void CopyPadded<T>(T* from, int size, T* to, int padded, int rows) where T : unmanaged
+    {
+        for (int i = 0; i < rows; i++, from += size, to += padded)
+        {
+            Copy(from, to, size);
+            new Span<T>(to + size, padded - size).Clear();
+        }
+    }
+
     /// <summary>target[j, i] = source[i, j], source [rows, columns] with any strides; the target's rows are <paramref name="stride"/> apart.</summary>
     public static void PackTransposed<T>(Tensor source, T* target, int stride) where T : unmanaged
     {

@@ -96,7 +96,7 @@ sealed class GpuParameters
 static unsafe class GpuOptimizer
 {
     /// <summary>A parameter's rule, and whether it has a gradient in this step.</summary>
-    readonly struct Entry<R>(R rule, int active) where R : unmanaged
+    internal readonly struct Entry<R>(R rule, int active) where R : unmanaged
     {
         public readonly R Rule = rule;
         public readonly int Active = active;

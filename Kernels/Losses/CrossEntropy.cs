@@ -17,7 +17,7 @@ public sealed unsafe class CrossEntropy : Operation<CrossEntropy>
     Rule rule;
 
     /// <summary>What is asked of a row, and what share of the mean it has; on a GPU that is not known here.</summary>
-    readonly record struct Rule(int? Ignored, double Smoothing, int Counted);
+    internal readonly record struct Rule(int? Ignored, double Smoothing, int Counted);
 
     /// <summary>Computes <c>logits.CrossEntropy(labels, ignoreIndex, labelSmoothing)</c>.</summary>
     public static Tensor Apply(Tensor logits, Tensor labels, int? ignoreIndex, double labelSmoothing)
@@ -156,7 +156,7 @@ public sealed unsafe class CrossEntropy : Operation<CrossEntropy>
     }
 
     /// <summary>The rule, as kernels hold it.</summary>
-    readonly struct GpuRule(Rule rule, int classes)
+    internal readonly struct GpuRule(Rule rule, int classes)
     {
         readonly int ignores = rule.Ignored.HasValue ? 1 : 0, ignored = rule.Ignored ?? 0;
 

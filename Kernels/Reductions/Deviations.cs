@@ -18,21 +18,18 @@ static unsafe class Deviations
         Tensor mean = Tensor.Zeros(kept, x.DType), variance = Tensor.Zeros(kept, x.DType), deviations = Tensor.Empty(x.Shape, x.DType);
         Summation.AddInto(x, mean, 1.0 / terms);
         if (GpuBackend.Current is { } gpu)
-            gpu.LaunchEach(x.Count, new GpuSubtract(gpu.View(x), gpu.View(mean), gpu.View(deviations), new(new(x.Shape, x.Strides, StridedLoop.Expand(mean, x.Shape), deviations.Strides))));
+            gpu.LaunchEach(new(new(x.Shape, x.Strides, StridedLoop.Expand(mean, x.Shape), deviations.Strides), x, mean, deviations), new GpuSubtract(gpu.View(x), gpu.View(mean), gpu.View(deviations)));
         else Cpu.For(x.DType, x.Count, Cpu.Grain, new Subtract(x, mean, deviations));
         Summation.AddInto<Summation.Square>(deviations, variance, 1 / divisor);
         return (mean, variance);
     }
 
-    readonly struct GpuSubtract(ArrayView<float> x, ArrayView<float> mean, ArrayView<float> y, GpuLoop loop) : IGpuKernel
+    readonly struct GpuSubtract(ArrayView<float> x, ArrayView<float> mean, ArrayView<float> y) : IGpuElements
     {
-        public void Run()
-        {
-            int i = Grid.IdxX * Group.DimX + Group.IdxX;
-            if (i >= loop.Count) return;
-            loop.Locate(i, out int ox, out int om, out int oy, out _);
-            y[oy] = x[ox] - mean[om];
-        }
+        public void One(int i, int ox, int om, int oy, int o3) => y[oy] = x[ox] - mean[om];
+
+        public void Four(in GpuLoop loop, int i, int ox, int om, int oy, int o3) =>
+            Float4.ScaleAdd(-1, Float4.Load(mean, om, loop.Step1), Float4.Load(x, ox, loop.Step0)).Store(y, oy);
     }
 
     readonly struct Subtract(Tensor x, Tensor mean, Tensor y) : ICpuKernel
@@ -60,20 +57,20 @@ static unsafe class Deviations
     {
         if (GpuBackend.Current is { } gpu)
         {
-            GpuLoop loop = new(new StridedLoop(x.Shape, x.Strides, StridedLoop.Expand(mean, x.Shape), StridedLoop.Expand(g, x.Shape), dx.Strides));
-            gpu.LaunchEach(x.Count, new GpuGradient(gpu.View(x), gpu.View(mean), gpu.View(g), (float)factor, gpu.View(dx), loop));
+            StridedLoop loop = new(x.Shape, x.Strides, StridedLoop.Expand(mean, x.Shape), StridedLoop.Expand(g, x.Shape), dx.Strides);
+            gpu.LaunchEach(new(loop, x, mean, g, dx), new GpuGradient(gpu.View(x), gpu.View(mean), gpu.View(g), (float)factor, gpu.View(dx)));
         }
         else Cpu.For(x.DType, x.Count, Cpu.Grain, new GradientKernel(x, mean, g, factor, dx));
     }
 
-    readonly struct GpuGradient(ArrayView<float> x, ArrayView<float> mean, ArrayView<float> g, float factor, ArrayView<float> dx, GpuLoop loop) : IGpuKernel
+    readonly struct GpuGradient(ArrayView<float> x, ArrayView<float> mean, ArrayView<float> g, float factor, ArrayView<float> dx) : IGpuElements
     {
-        public void Run()
+        public void One(int i, int ox, int om, int og, int odx) => dx[odx] = GpuMath.Fma(factor * g[og], x[ox] - mean[om], dx[odx]);
+
+        public void Four(in GpuLoop loop, int i, int ox, int om, int og, int odx)
         {
-            int i = Grid.IdxX * Group.DimX + Group.IdxX;
-            if (i >= loop.Count) return;
-            loop.Locate(i, out int ox, out int om, out int og, out int odx);
-            dx[odx] = GpuMath.Fma(factor * g[og], x[ox] - mean[om], dx[odx]);
+            Float4 deviation = Float4.ScaleAdd(-1, Float4.Load(mean, om, loop.Step1), Float4.Load(x, ox, loop.Step0));
+            Float4.Fma(Float4.ScaleAdd(factor, Float4.Load(g, og, loop.Step2), default), deviation, Float4.Load(dx, odx)).Store(dx, odx);
         }
     }
 

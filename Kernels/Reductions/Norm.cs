@@ -29,19 +29,16 @@ public sealed unsafe class Norm : Operation<Norm>
         Deviations.Quotient(OutputGradient(), Output()).TryView(kept, out Tensor g);
         Tensor x = Input(0), dx = InputGradient(0);
         if (GpuBackend.Current is { } gpu)
-            gpu.LaunchEach(x.Count, new GpuBackward(gpu.View(x), gpu.View(g), gpu.View(dx), new(new(x.Shape, x.Strides, StridedLoop.Expand(g, x.Shape), dx.Strides))));
+            gpu.LaunchEach(new(new(x.Shape, x.Strides, StridedLoop.Expand(g, x.Shape), dx.Strides), x, g, dx), new GpuBackward(gpu.View(x), gpu.View(g), gpu.View(dx)));
         else Cpu.For(g.DType, x.Count, Cpu.Grain, new BackwardKernel(x, g, dx));
     }
 
-    readonly struct GpuBackward(ArrayView<float> x, ArrayView<float> g, ArrayView<float> dx, GpuLoop loop) : IGpuKernel
+    readonly struct GpuBackward(ArrayView<float> x, ArrayView<float> g, ArrayView<float> dx) : IGpuElements
     {
-        public void Run()
-        {
-            int i = Grid.IdxX * Group.DimX + Group.IdxX;
-            if (i >= loop.Count) return;
-            loop.Locate(i, out int ox, out int og, out int odx, out _);
-            dx[odx] = GpuMath.Fma(x[ox], g[og], dx[odx]);
-        }
+        public void One(int i, int ox, int og, int odx, int o3) => dx[odx] = GpuMath.Fma(x[ox], g[og], dx[odx]);
+
+        public void Four(in GpuLoop loop, int i, int ox, int og, int odx, int o3) =>
+            Float4.Fma(Float4.Load(x, ox, loop.Step0), Float4.Load(g, og, loop.Step1), Float4.Load(dx, odx)).Store(dx, odx);
     }
 
     readonly struct BackwardKernel(Tensor x, Tensor g, Tensor dx) : ICpuKernel

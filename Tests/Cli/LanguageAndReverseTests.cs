@@ -38,7 +38,7 @@ public class LanguageAndReverseTests
         Assert.That(json.GetProperty("accuracy").GetDouble(), Is.EqualTo(json.GetProperty("accuracies").GetProperty("4").GetDouble()));
         Assert.That(json.GetProperty("accuracies").EnumerateObject().Select(p => p.Name), Is.EqualTo((string[])["2", "3", "4", "6"]));
 
-        (code, output, error) = Run.Here("eval", folder, "--length", "3", "--batches", "100", "--json");
+        (code, output, error) = Run.Here("eval", folder, "--length", "3", "--json");
         Assert.That((code, error), Is.EqualTo((0, "")));
         Assert.That(LastLine(output).GetProperty("accuracy").GetDouble(), Is.EqualTo(json.GetProperty("accuracies").GetProperty("3").GetDouble()), "the same sequences");
         Assert.That(LastLine(output).TryGetProperty("diagonal", out _), Is.EqualTo(model != "seq2seq"));
@@ -155,6 +155,7 @@ public class LanguageAndReverseTests
         File.WriteAllText(bad, new string('a', 2000) + 'Q');
         Refuses(["eval", gpt, "--data", bad], bad, "character 2001", "'Q'");
         Refuses(["eval", gpt, "--length", "3"], "--length", "lm");
+        Refuses(["eval", gpt, "--batches", "3"], "--batches", "lm");
         Refuses(["eval", reverse, "--data", bad], "--data", "reverse");
     }
 

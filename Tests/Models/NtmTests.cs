@@ -197,7 +197,7 @@ public sealed class NtmTests
         AssertTrainsWithoutAllocating(new LstmModel(4, 3, 17, 2, new Philox(1)));
     }
 
-    static void AssertTrainsWithoutAllocating(SequenceModel model)
+    internal static void AssertTrainsWithoutAllocating(SequenceModel model)
     {
         RmsProp optimizer = new(model.Parameters, 1e-3, momentum: 0.9);
         Tensor[] inputs = [.. Enumerable.Range(1, 20).Select(time => KernelTesting.Random([time, 3, 4], (ulong)time))];

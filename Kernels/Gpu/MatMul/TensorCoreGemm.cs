@@ -53,12 +53,15 @@ readonly struct TensorCoreGemm<P, PA, PB>(GemmProblem p) : IGpuKernel
             AsyncCopy.Commit();                             // a group for every stage, an empty one if need be: so the count of those under way is right
             free = free == (Stages - 1) * Stage ? 0 : free + Stage;
 
-            ArrayView<Float4> a = shared.SubView(stage, Panel), b = shared.SubView(stage + Panel, Panel);
-            Fragment b0 = Read<PB>(b, column), b1 = Read<PB>(b, column + 8), b2 = Read<PB>(b, column + 16), b3 = Read<PB>(b, column + 24);
-            row0.Add<P>(Read<PA>(a, row), Read<PA>(a, row + 8), b0, b1, b2, b3);
-            row1.Add<P>(Read<PA>(a, row + 16), Read<PA>(a, row + 24), b0, b1, b2, b3);
-            row2.Add<P>(Read<PA>(a, row + 32), Read<PA>(a, row + 40), b0, b1, b2, b3);
-            row3.Add<P>(Read<PA>(a, row + 48), Read<PA>(a, row + 56), b0, b1, b2, b3);
+            if (row < vectorsA && column < vectorsB)        // the warp's part of the tile is not empty
+            {
+                ArrayView<Float4> a = shared.SubView(stage, Panel), b = shared.SubView(stage + Panel, Panel);
+                Fragment b0 = Read<PB>(b, column), b1 = Read<PB>(b, column + 8), b2 = Read<PB>(b, column + 16), b3 = Read<PB>(b, column + 24);
+                row0.Add<P>(Read<PA>(a, row), Read<PA>(a, row + 8), b0, b1, b2, b3);
+                row1.Add<P>(Read<PA>(a, row + 16), Read<PA>(a, row + 24), b0, b1, b2, b3);
+                row2.Add<P>(Read<PA>(a, row + 32), Read<PA>(a, row + 40), b0, b1, b2, b3);
+                row3.Add<P>(Read<PA>(a, row + 48), Read<PA>(a, row + 56), b0, b1, b2, b3);
+            }
             stage = stage == (Stages - 1) * Stage ? 0 : stage + Stage;
         }
 

@@ -14,6 +14,21 @@ public class AttentionCases : ICaseSource
         Case("of nothing", [2, 0, 7], [2, 3, 7], [2, 3, 3]),
         Case("of several blocks", [1, 201, 17], [1, 300, 17], [1, 300, 9]),
         Case("of several blocks, causal", [3, 211, 16], [3, 211, 16], [3, 211, 16], causal: true),
+        Case("in a window", [2, 33, 7], [2, 33, 7], [2, 33, 7], window: 5),
+        Case("in a window, causal", [2, 33, 7], [2, 33, 7], [2, 33, 7], causal: true, window: 5),
+        Case("in a window of one", [2, 9, 7], [2, 9, 7], [2, 9, 7], causal: true, window: 1),
+        Case("in a window with a cache", [2, 5, 7], [2, 33, 7], [2, 33, 3], causal: true, window: 6),
+        Case("in a window with fewer keys", [2, 19, 7], [2, 5, 7], [2, 5, 3], window: 4),
+        Case("in a window of several blocks", [1, 301, 8], [1, 301, 8], [1, 301, 8], window: 70),
+        Case("in a window of several blocks, causal", [2, 301, 8], [2, 301, 8], [2, 301, 5], causal: true, window: 70),
+        Case("of grouped queries", [2, 6, 9, 4], [2, 2, 11, 4], [2, 2, 11, 5], causal: true),
+        Case("of many queries to a key", [2, 3, 70, 4], [2, 1, 70, 4], [2, 1, 70, 4]),
+        Masked("of grouped queries, masked", [2, 4, 9, 4], [2, 2, 11, 4], r => r.Indices([2, 1, 9, 11], 2)),
+        Masked("of grouped queries, a mask a head", [2, 4, 9, 4], [2, 2, 11, 4], r => r.Indices([4, 9, 11], 2)),
+        Padded("of grouped queries, padding", [2, 4, 9, 4], [2, 2, 11, 4], r => r.Indices([2, 11], 3)),
+        Case("of wide heads", [1, 2, 70, 128], [1, 2, 65, 128], [1, 2, 65, 128]),
+        Case("of heads of 100 and 72", [2, 9, 100], [2, 13, 100], [2, 13, 72], causal: true),
+        new("AttentionWeights in a window", x => x[0].AttentionWeights(x[1], causal: true, window: 4), r => [r.Uniform([2, 9, 8]), r.Uniform([2, 13, 8])]),
         Masked("keys seen or not", [2, 3, 9, 8], [2, 3, 13, 8], r => r.Indices([2, 1, 9, 13], 2)),
         Masked("rows seen or not", [2, 3, 9, 8], [2, 3, 13, 8], r => r.Indices([9, 1], 2)),
         new("Attention transposed mask", x => x[0].ScaledDotProductAttention(x[1], x[2], x[3].T), r => [r.Uniform([2, 9, 8]), r.Uniform([2, 13, 8]), r.Uniform([2, 13, 8]), r.Indices([13, 9], 2)]),
@@ -35,8 +50,8 @@ public class AttentionCases : ICaseSource
         return heads.Transpose(1, 2);
     }
 
-    static OperationCase Case(string what, Shape q, Shape k, Shape v, bool causal = false) =>
-        new($"Attention {what}", x => x[0].ScaledDotProductAttention(x[1], x[2], causal: causal), r => [r.Uniform(q), r.Uniform(k), r.Uniform(v)]);
+    static OperationCase Case(string what, Shape q, Shape k, Shape v, bool causal = false, int? window = null) =>
+        new($"Attention {what}", x => x[0].ScaledDotProductAttention(x[1], x[2], causal: causal, window: window), r => [r.Uniform(q), r.Uniform(k), r.Uniform(v)]);
 
     /// <summary>The mask is drawn as integers, which have no gradient; with <paramref name="added"/> it becomes numbers of the type of q.</summary>
     static OperationCase Masked(string what, Shape q, Shape k, Func<Philox, Tensor> draw, Func<Tensor, Tensor>? added = null, bool causal = false) =>

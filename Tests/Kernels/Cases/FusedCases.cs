@@ -35,6 +35,14 @@ public class FusedCases : ICaseSource
         Mann(3, 3, new(6, 16, 5, 3, KeyStrength: 2, WritesKey: true)),
         Mann(3, 2, new(3, 1, 2, 1)),
         Mann(0, 2, new(3, 5, 2, 1)),
+        Dnc("of one head", 4, 1, new(5, 7, 3, 1)),
+        Dnc("of several heads", 3, 3, new(6, 20, 5, 3)),
+        Dnc("of whole vectors", 3, 6, new(17, 16, 4, 2)),
+        Dnc("without links", 4, 3, new(5, 7, 3, 2, Links: false)),
+        Dnc("without free gates", 4, 3, new(5, 7, 3, 2, FreeGates: false)),
+        Dnc("without either", 3, 2, new(5, 7, 3, 2, Links: false, FreeGates: false)),
+        Dnc("of one slot", 3, 2, new(3, 1, 2, 1)),
+        Dnc("of no steps", 0, 2, new(3, 5, 2, 1)),
     ];
 
     static Tensor Join((Tensor First, Tensor Second, Tensor Third) y) => Tensor.Concat(0, y.First.Reshape(flat), y.Second.Reshape(flat), y.Third.Reshape(flat));
@@ -100,4 +108,21 @@ public class FusedCases : ICaseSource
             r.Uniform([batch, s.Hidden]), r.Uniform([batch, s.Hidden]),
         ]);
     }
+
+    /// <summary>The output and all of the final state.</summary>
+    static OperationCase Dnc(string what, int time, int batch, DncSizes s) => new(
+        $"DncScan {what}: {s.Slots} x {s.Width}, {s.ReadHeads} heads, [{time}, {batch}]", x =>
+        {
+            DncState start = new(x[5], x[6].Sigmoid(), x[7].Softmax(), x[8].Softmax() * .5, x[9].Softmax(), x[10].Softmax(), x[11], x[12], x[13]);
+            (Tensor y, DncState end) = DncScan.Apply(x[0], new(x[1], x[2], x[3], x[4]), start, s, out _);
+            return Tensor.Concat(0, y.Reshape(flat), end.Memory.Reshape(flat), end.Usage.Reshape(flat), end.Precedence.Reshape(flat), end.Links.Reshape(flat),
+                end.WriteWeighting.Reshape(flat), end.ReadWeightings.Reshape(flat), end.Reads.Reshape(flat), end.Hidden.Reshape(flat), end.Cell.Reshape(flat));
+        },
+        r =>
+        [
+            r.Uniform([time, batch, s.Gates]), r.Uniform([s.Gates, s.Reads], -1, 1), r.Uniform([s.Gates, s.Hidden], -1, 1), r.Uniform([s.InterfaceParameters, s.Hidden], -1, 1),
+            r.Uniform([s.InterfaceParameters]), r.Uniform([batch, s.Slots, s.Width]), r.Uniform([batch, s.Slots]), r.Uniform([batch, s.LinkedSlots]),
+            r.Uniform([batch, s.LinkedSlots, s.LinkedSlots]), r.Uniform([batch, s.Slots]), r.Uniform([batch, s.ReadHeads, s.Slots]), r.Uniform([batch, s.Reads]),
+            r.Uniform([batch, s.Hidden]), r.Uniform([batch, s.Hidden]),
+        ]);
 }

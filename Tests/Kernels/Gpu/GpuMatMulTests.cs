@@ -12,8 +12,8 @@ public class GpuMatMulTests
     /// <summary>[products, m, k, n].</summary>
     static readonly int[][] Sizes =
     [
-        [1, 1, 1, 1], [1, 7, 1, 7], [1, 7, 63, 1], [1, 1, 257, 7], [1, 63, 7, 100], [1, 100, 100, 63], [1, 129, 64, 130], [1, 130, 257, 129], [1, 64, 16, 64], [1, 128, 128, 128],
-        [1, 4, 1000, 5], [3, 5, 7, 4], [2, 33, 40, 65], [5, 100, 8, 36], [2, 0, 5, 3], [2, 5, 0, 3], [1, 5, 3, 0],
+        [1, 1, 1, 1], [1, 7, 1, 7], [1, 7, 63, 1], [1, 1, 257, 7], [1, 63, 7, 100], [1, 129, 64, 132], [1, 130, 257, 129],
+        [1, 4, 1000, 5], [3, 5, 7, 4], [2, 33, 40, 65], [3, 100, 8, 36], [2, 0, 5, 3], [2, 5, 0, 3], [1, 5, 3, 0],
     ];
 
     [Test]
@@ -88,7 +88,7 @@ public class GpuMatMulTests
         AssertAgrees(null, t => t[0].MatMul(t[1]), [x, y]);
     }
 
-    static readonly int[][] TensorCoreSizes = [[1, 1, 1, 1], [1, 7, 63, 1], [1, 129, 64, 130], [1, 130, 257, 129], [1, 128, 128, 128], [3, 36, 20, 40], [1, 63, 7, 100], [2, 5, 0, 3]];
+    static readonly int[][] TensorCoreSizes = [[1, 1, 1, 1], [1, 7, 63, 1], [1, 129, 20, 68], [1, 40, 65, 130], [3, 36, 20, 40], [2, 5, 0, 3]];
 
     /// <summary>
     /// The operands are rounded, each by itself and to the nearest, and nothing else is: with operands that a float64 product has been given rounded, the results agree as those of float32 do. Were they not
@@ -100,15 +100,31 @@ public class GpuMatMulTests
     {
         Tensor[] inputs = Operands(size, layout), rounded = [.. inputs.Select(x => Rounded(x, precision))];
         Tensor Product(Tensor[] x) => KernelTesting.Views(x[0], layout.A).MatMul(KernelTesting.Views(x[1], layout.B));
-        float[] expected = GpuTesting.Run(CpuBackend.Instance, Product, rounded, DType.Float64)[0];
-        Run(nameof(MatMulRung.TensorCores), precision, gpu => OperationTests.AssertClose(GpuTesting.Run(gpu, Product, inputs)[0], expected, 1e-5, "value"));
+        float[] expected = Value(CpuBackend.Instance, rounded, DType.Float64);
+        Run(nameof(MatMulRung.TensorCores), precision, gpu => OperationTests.AssertClose(Value(gpu, inputs, DType.Float32), expected, 1e-5, "value"));
+
+        float[] Value(Backend backend, Tensor[] x, DType type)
+        {
+            using (Backend.Use(backend))
+            using (Tape.Step())
+            {
+                Tensor[] there = [.. x.Select(tensor =>
+                {
+                    Tensor copy = Tensor.Empty(tensor.Shape, type);
+                    copy.CopyFrom(tensor);
+                    return copy;
+                })];
+                return Product(there).ToArray();
+            }
+        }
     }
 
     /// <summary>What is exact in bfloat16 stays exact: value, bias and gradients, which are added to what is there, agree as those of float32 do.</summary>
     [Test]
     public void Tensor_cores_are_exact_where_operands_are(
-        [Values(MatMulPrecision.TensorFloat32, MatMulPrecision.BFloat16)] MatMulPrecision precision, [Values(37, 140)] int rows, [Values(64, 65)] int inputs, [Values(68, 35)] int outputs)
+        [Values(MatMulPrecision.TensorFloat32, MatMulPrecision.BFloat16)] MatMulPrecision precision, [Values(37, 130)] int rows)
     {
+        (int inputs, int outputs) = rows == 37 ? (64, 68) : (65, 35);
         Tensor[] leaves = [.. ((int[][])[[rows, inputs], [outputs, inputs], [outputs]]).Select((shape, i) => Rounded(KernelTesting.Random(shape, (ulong)i), MatMulPrecision.BFloat16))];
         Tensor seed = Rounded(KernelTesting.Random([rows, outputs], 9), MatMulPrecision.BFloat16);
         float[][] expected = Results(CpuBackend.Instance, DType.Float64);

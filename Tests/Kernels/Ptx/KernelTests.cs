@@ -1,3 +1,4 @@
+using ILGPU;
 using NeuralMemory.Gpu;
 
 namespace NeuralMemory.Tests.Kernels.Ptx;
@@ -18,7 +19,7 @@ public class KernelTests
     static IEnumerable<TestCaseData> Kernels => kernels.Value.Select(kernel => new TestCaseData(kernel).SetName($"Kernel {GpuBackend.Title(kernel)}"));
 
     [TestCaseSource(nameof(Kernels))]
-    public void Kernel_compiles_to_what_a_driver_takes_and_keeps_its_numbers_in_registers(Type kernel)
+    public void Kernel_compiles_can_be_launched_and_keeps_its_numbers_in_registers(Type kernel)
     {
         PtxText text = PtxCompiler.Compile(kernel);
         Assert.Multiple(() =>
@@ -34,6 +35,19 @@ public class KernelTests
     }
 
     static IEnumerable<string> Names(Type type) => type.GetGenericArguments().SelectMany(Names).Append(type.Name);
+
+    readonly struct Size(int n)
+    {
+        public readonly int N = n;
+    }
+
+    readonly struct PrivateArgument(ArrayView<float> x, Size size) : IGpuKernel
+    {
+        public void Run() => x[0] = size.N;
+    }
+
+    [Test]
+    public void Private_types_of_arguments_are_found_out() => Assert.That(() => PtxCompiler.Compile<PrivateArgument>(), Throws.TypeOf<TypeLoadException>());
 
     [Test]
     public void Every_generic_kernel_is_compiled_for_some_types()

@@ -18,13 +18,16 @@ static class PtxCompiler
 
     public static PtxText Compile<K>() where K : struct, IGpuKernel => Compile(typeof(K));
 
+    /// <summary>The kernel's code; what would launch it is emitted too.</summary>
     public static PtxText Compile(Type kernel)
     {
         lock (gate)
         {
             try
             {
-                return new(((PTXCompiledKernel)Backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(entry.MakeGenericMethod(kernel)), KernelSpecialization.Empty)).PTXAssembly);
+                var compiled = (PTXCompiledKernel)Backend.Compile(EntryPointDescription.FromExplicitlyGroupedKernel(entry.MakeGenericMethod(kernel)), KernelSpecialization.Empty);
+                Launcher.Emit(kernel, compiled, Backend, context!);
+                return new(compiled.PTXAssembly);
             }
             catch
             {
@@ -53,7 +56,7 @@ static class PtxCompiler
     /// <summary>Every kernel as it is written.</summary>
     public static IEnumerable<Type> Definitions => structs.Where(typeof(IGpuKernel).IsAssignableFrom);
 
-    const int FewCombinations = 64;
+    const int FewCombinations = 128;
 
     static readonly Type[] structs = [.. new[] { typeof(Tensor), typeof(GpuBackend), typeof(NeuralMemory.Models.Ntm) }.SelectMany(type => type.Assembly.GetTypes()).Where(type => type.IsValueType)];
 

@@ -1,0 +1,553 @@
+using System.Numerics;
+using NeuralMemory.Simd;
+
+namespace NeuralMemory;
+
+/// <summary>The tensors that a Differentiable Neural Computer begins with, and ends with. Without links, N is 0 in precedence and links.</summary>
+/// <param name="Memory">M: [batch, N, W].</param>
+/// <param name="Usage">u: [batch, N].</param>
+/// <param name="Precedence">p: [batch, N].</param>
+/// <param name="Links">L: [batch, N, N]. L[i, j] is how far slot i was written right after slot j.</param>
+/// <param name="WriteWeighting">Where it wrote last: [batch, N].</param>
+/// <param name="ReadWeightings">Where every head read last: [batch, R, N].</param>
+/// <param name="Reads">What the heads read last: [batch, R W].</param>
+/// <param name="Hidden">The controller's hidden state: [batch, hidden].</param>
+/// <param name="Cell">The controller's cell: [batch, hidden].</param>
+public readonly record struct DncState(
+    Tensor Memory, Tensor Usage, Tensor Precedence, Tensor Links, Tensor WriteWeighting, Tensor ReadWeightings, Tensor Reads, Tensor Hidden, Tensor Cell);
+
+/// <summary>The trained weights that act within the recurrence.</summary>
+/// <param name="Read">Vectors read to controller: [gates, R W].</param>
+/// <param name="Recurrent">Hidden state to controller: [gates, hidden].</param>
+/// <param name="Interface">Controller to interface: [interface parameters, hidden].</param>
+/// <param name="InterfaceBias">[interface parameters].</param>
+public readonly record struct DncWeights(Tensor Read, Tensor Recurrent, Tensor Interface, Tensor InterfaceBias);
+
+/// <summary>What the memory did at every step, for people to look at; no gradient flows through it.</summary>
+/// <param name="ReadWeightings">[time, batch, R, N].</param>
+/// <param name="WriteWeightings">[time, batch, N].</param>
+/// <param name="Usage">[time, batch, N].</param>
+/// <param name="Links">[time, batch, N, N], where they were asked for.</param>
+public readonly record struct DncTrace(Tensor ReadWeightings, Tensor WriteWeightings, Tensor Usage, Tensor? Links);
+
+/// <summary>
+/// A Differentiable Neural Computer over a whole sequence (Graves et al. 2016, "Hybrid computing using a neural network with dynamic external memory", Methods), fused: the memory and
+/// the links of a sequence stay in the cache while the loop over time runs, forwards and backwards. Equal in value and every gradient to the model composed of single operations. At every step
+/// <code>
+/// z = x + W_r r' + W_h h'                      x = W_x input + b is one product for the whole sequence, made before
+/// h = LSTM gates of z
+/// xi = W_xi h + b_xi                           the interface, see DncInterface
+/// u, a                                         usage and allocation, see DncAllocation
+/// w = g_w (g_a a + (1 - g_a) C(M', k_w, b_w))  write weighting; C is in DncContent
+/// M = M' (1 - w e) + w v                       write
+/// L, p, f, b                                   links, see DncLinks
+/// w_r = pi_1 b_r + pi_2 C(M, k_r, b_r) + pi_3 f_r       read weightings
+/// r = sum over i of w_r[i] M[i]                read
+/// </code>
+/// A prime marks what the step before left.
+/// </summary>
+/// <remarks>For the backward pass the links of every step are kept: time * batch * N^2 numbers.</remarks>
+public sealed unsafe class DncScan : Operation<DncScan>
+{
+    /// <summary>Added to the square of every length in the cosine, so that it is smooth where the memory or a key is zero.</summary>
+    public const double LengthEpsilon = DncContent.Epsilon;
+
+    DncSizes sizes;
+    Saved saved;
+
+    /// <summary>What the forward pass leaves for the backward one. Rows are padded to whole vectors; only the padding of slots is ever read, and is zero.</summary>
+    /// <param name="V">[time + 1, batch, reads + hidden]: what enters the controller at each step.</param>
+    /// <param name="Gates">[time, batch, gates], activated.</param>
+    /// <param name="Cell">[time + 1, batch, hidden].</param>
+    /// <param name="Interface">[time, batch, interface parameters], activated.</param>
+    /// <param name="Memory">[time + 1, batch, width, slots].</param>
+    /// <param name="Norms">[time + 1, batch, slots]: the length of every slot.</param>
+    /// <param name="Usage">[time + 1, batch, slots].</param>
+    /// <param name="Precedence">[time + 1, batch, linked slots].</param>
+    /// <param name="Links">[time + 1, batch, linked slots, linked slots].</param>
+    /// <param name="Write">[time + 1, batch, slots]: the write weighting.</param>
+    /// <param name="Reads">[time + 1, batch, read heads, slots]: the read weightings.</param>
+    /// <param name="Free">[time, batch, slots], Int32: the free list.</param>
+    /// <param name="Allocation">[time, batch, slots].</param>
+    /// <param name="Similarity">[time, batch, 1 + read heads, slots]: of the write key, then of the read keys.</param>
+    /// <param name="Content">Likewise, the weightings by content.</param>
+    /// <param name="Followed">[time, batch, read heads, 2, linked slots]: forward and backward weightings.</param>
+    /// <param name="Keeps">Whether every step is kept. Without a gradient two steps are enough, and they take turns.</param>
+    readonly record struct Saved(
+        Tensor V, Tensor Gates, Tensor Cell, Tensor Interface, Tensor Memory, Tensor Norms, Tensor Usage, Tensor Precedence, Tensor Links, Tensor Write, Tensor Reads,
+        Tensor Free, Tensor Allocation, Tensor Similarity, Tensor Content, Tensor Followed, bool Keeps)
+    {
+        public static Saved Make(in DncSizes s, int time, int batch, DType type, bool keeps)
+        {
+            int steps = keeps ? time : Math.Min(time, 1), states = keeps ? time + 1 : 2, slots = s.PaddedSlots, linked = Recurrence.Pad(s.LinkedSlots), heads = s.ReadHeads;
+            Tensor New(Shape shape) => Tensor.Empty(shape, type);
+            return new(
+                New([states, batch, Recurrence.Pad(s.Reads + s.Hidden)]), New([steps, batch, Recurrence.Pad(s.Gates)]), New([states, batch, s.Hidden]),
+                New([steps, batch, Recurrence.Pad(s.InterfaceParameters)]), New([states, batch, s.Width, slots]), New([states, batch, slots]), New([states, batch, slots]),
+                New([states, batch, linked]), New([states, batch, s.LinkedSlots, linked]), New([states, batch, slots]), New([states, batch, heads, slots]),
+                Tensor.Empty([steps, batch, s.Slots], DType.Int32), New([steps, batch, slots]), New([steps, batch, 1 + heads, slots]), New([steps, batch, 1 + heads, slots]),
+                New([steps, batch, heads, 2, linked]), keeps);
+        }
+
+        /// <summary>The address of a sequence's part of a tensor at step t, of those saved once a step.</summary>
+        public T* Step<T>(Tensor tensor, int t, int b) where T : unmanaged => Recurrence.At<T>(tensor, Keeps ? t : 0, b);
+
+        /// <summary>Likewise of those that a step takes over from the one before and hands on.</summary>
+        public T* State<T>(Tensor tensor, int t, int b) where T : unmanaged => Recurrence.At<T>(tensor, Keeps ? t : t & 1, b);
+    }
+
+    /// <summary>Runs the machine over a sequence.</summary>
+    /// <param name="x">The controller's input projections, W_x input + b: [time, batch, gates].</param>
+    /// <param name="weights">The weights within the recurrence.</param>
+    /// <param name="start">The state before the first step.</param>
+    /// <param name="sizes">The sizes that all shapes follow from.</param>
+    /// <param name="trace">What the memory did at every step.</param>
+    /// <param name="traceLinks">Whether the trace holds the links: time * batch * N^2 numbers.</param>
+    /// <returns>At every step the vectors read and the controller's hidden state, [time, batch, reads + hidden], and the state after the last step.</returns>
+    /// <exception cref="ShapeException">A shape does not follow from the sizes, or links are asked for where there are none.</exception>
+    public static (Tensor Output, DncState Final) Apply(Tensor x, in DncWeights weights, in DncState start, in DncSizes sizes, out DncTrace trace, bool traceLinks = false)
+    {
+        (int time, int batch) = Check(x, weights, start, sizes);
+        if (traceLinks && !sizes.Links) throw new ShapeException(nameof(DncScan), "the trace cannot hold links: the machine has none.");
+        DncSizes s = sizes;
+        DncState from = new(start.Memory.Contiguous(), start.Usage.Contiguous(), start.Precedence.Contiguous(), start.Links.Contiguous(), start.WriteWeighting.Contiguous(),
+            start.ReadWeightings.Contiguous(), start.Reads.Contiguous(), start.Hidden.Contiguous(), start.Cell.Contiguous());
+        x = x.Contiguous();
+        ReadOnlySpan<Tensor> inputs =
+        [
+            x, weights.Read, weights.Recurrent, weights.Interface, weights.InterfaceBias, from.Memory, from.Usage, from.Precedence, from.Links, from.WriteWeighting, from.ReadWeightings,
+            from.Reads, from.Hidden, from.Cell,
+        ];
+        bool keeps = false;
+        foreach (Tensor input in inputs) keeps |= Tape.IsRecording && input.RequiresGradient;
+
+        Saved saved = Saved.Make(s, time, batch, x.DType, keeps);
+        Tensor New(Shape shape) => Tensor.Empty(shape, x.DType);
+        Tensor y = New([time, batch, s.Reads + s.Hidden]);
+        DncState last = new(New([batch, s.Slots, s.Width]), New([batch, s.Slots]), New([batch, s.LinkedSlots]), New([batch, s.LinkedSlots, s.LinkedSlots]), New([batch, s.Slots]),
+            New([batch, s.ReadHeads, s.Slots]), from.Reads, from.Hidden, New([batch, s.Hidden]));
+        trace = new(New([time, batch, s.ReadHeads, s.Slots]), New([time, batch, s.Slots]), New([time, batch, s.Slots]), traceLinks ? New([time, batch, s.Slots, s.Slots]) : null);
+
+        Forward forward = new(s, saved, x, from, weights.InterfaceBias.Contiguous(), New([s.Reads + s.Hidden, Recurrence.Pad(s.Gates)]),
+            New([s.Hidden, Recurrence.Pad(s.InterfaceParameters)]), Tensor.Empty([batch, s.Slots], DType.Int32), y, last, trace);
+        Cpu.For(x.DType, 1, 1, new PackForward(s, weights, forward.RecurrentTransposed, forward.InterfaceTransposed));
+        Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, forward);
+
+        if (Record([y, last.Memory, last.Usage, last.Precedence, last.Links, last.WriteWeighting, last.ReadWeightings, last.Cell], inputs) is { } node)
+            (node.sizes, node.saved) = (s, saved);
+        return (y, time == 0 ? last : last with { Reads = y.Select(0, ^1).Slice(-1, 0, s.Reads), Hidden = y.Select(0, ^1).Slice(-1, s.Reads, s.Reads + s.Hidden) });
+    }
+
+    static (int Time, int Batch) Check(Tensor x, in DncWeights w, in DncState start, in DncSizes s)
+    {
+        const string name = nameof(DncScan);
+        s.Check(name);
+        Require.Float(name, x);
+        if (x.Rank != 3 || x.Shape[2] != s.Gates) throw new ShapeException(name, $"x is {x.Shape}; [time, batch, {s.Gates}] was expected.");
+        int batch = x.Shape[1];
+        void Expect(string what, Tensor tensor, Shape shape)
+        {
+            Require.SameFloat(name, x, tensor);
+            Require.Shape(name, what, tensor, shape);
+        }
+        Expect("the read weight", w.Read, [s.Gates, s.Reads]);
+        Expect("the recurrent weight", w.Recurrent, [s.Gates, s.Hidden]);
+        Expect("the interface weight", w.Interface, [s.InterfaceParameters, s.Hidden]);
+        Expect("the interface bias", w.InterfaceBias, [s.InterfaceParameters]);
+        Expect("the memory", start.Memory, [batch, s.Slots, s.Width]);
+        Expect("the usage", start.Usage, [batch, s.Slots]);
+        Expect("the precedence", start.Precedence, [batch, s.LinkedSlots]);
+        Expect("the links", start.Links, [batch, s.LinkedSlots, s.LinkedSlots]);
+        Expect("the write weighting", start.WriteWeighting, [batch, s.Slots]);
+        Expect("the read weightings", start.ReadWeightings, [batch, s.ReadHeads, s.Slots]);
+        Expect("the vectors read", start.Reads, [batch, s.Reads]);
+        Expect("the hidden state", start.Hidden, [batch, s.Hidden]);
+        Expect("the cell", start.Cell, [batch, s.Hidden]);
+        return (x.Shape[0], batch);
+    }
+
+    /// <summary>Lays the weights out so that the forward products read along their outputs.</summary>
+    readonly struct PackForward(DncSizes s, DncWeights weights, Tensor recurrentTransposed, Tensor interfaceTransposed) : ICpuKernel
+    {
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            T* target = recurrentTransposed.Pointer<T>();
+            int stride = recurrentTransposed.Strides[0];
+            Recurrence.PackTransposed(weights.Read, target, stride);
+            Recurrence.PackTransposed(weights.Recurrent, target + (long)s.Reads * stride, stride);
+            Recurrence.PackTransposed(weights.Interface, interfaceTransposed.Pointer<T>(), interfaceTransposed.Strides[0]);
+        }
+    }
+
+    /// <summary>The loop over time, for groups of sequences.</summary>
+    readonly struct Forward(
+        DncSizes s, Saved saved, Tensor x, DncState from, Tensor interfaceBias, Tensor recurrentTransposed, Tensor interfaceTransposed, Tensor order, Tensor y, DncState last, DncTrace trace)
+        : ICpuKernel
+    {
+        public Tensor RecurrentTransposed => recurrentTransposed;
+        public Tensor InterfaceTransposed => interfaceTransposed;
+
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            for (int group = start; group < end; group++)
+            {
+                int first = group * Recurrence.Group, count = Math.Min(Recurrence.Group, x.Shape[1] - first);
+                for (int b = first; b < first + count; b++) Begin<V, T>(b);
+                for (int t = 0; t < x.Shape[0]; t++)
+                {
+                    Controller<V, T>(t, first, count);
+                    for (int b = first; b < first + count; b++)
+                    {
+                        Access<V, T>(t, b);
+                        Show<T>(t, b);
+                    }
+                }
+                for (int b = first; b < first + count; b++) End<T>(b);
+            }
+        }
+
+        void Begin<V, T>(int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int padded = s.PaddedSlots;
+            T* m = saved.State<T>(saved.Memory, 0, b), memory = from.Memory.Pointer<T>() + (long)b * s.Slots * s.Width;
+            new Span<T>(m, s.Width * padded).Clear();                                    // the padding of everything over slots is zero, and stays so
+            for (int i = 0; i < s.Slots; i++)
+                for (int j = 0; j < s.Width; j++) m[(long)j * padded + i] = memory[(long)i * s.Width + j];
+            DncContent.Norms<V, T>(m, padded, s.Width, saved.State<T>(saved.Norms, 0, b));
+            Recurrence.CopyPadded(from.Usage.Pointer<T>() + (long)b * s.Slots, s.Slots, saved.State<T>(saved.Usage, 0, b), padded, 1);
+            Recurrence.CopyPadded(from.WriteWeighting.Pointer<T>() + (long)b * s.Slots, s.Slots, saved.State<T>(saved.Write, 0, b), padded, 1);
+            Recurrence.CopyPadded(from.ReadWeightings.Pointer<T>() + (long)b * s.ReadHeads * s.Slots, s.Slots, saved.State<T>(saved.Reads, 0, b), padded, s.ReadHeads);
+            if (s.Links)
+            {
+                Recurrence.CopyPadded(from.Precedence.Pointer<T>() + (long)b * s.Slots, s.Slots, saved.State<T>(saved.Precedence, 0, b), padded, 1);
+                Recurrence.CopyPadded(from.Links.Pointer<T>() + (long)b * s.Slots * s.Slots, s.Slots, saved.State<T>(saved.Links, 0, b), padded, s.Slots);
+            }
+            T* v = saved.State<T>(saved.V, 0, b);
+            Recurrence.Copy(from.Reads.Pointer<T>() + (long)b * s.Reads, v, s.Reads);
+            Recurrence.Copy(from.Hidden.Pointer<T>() + (long)b * s.Hidden, v + s.Reads, s.Hidden);
+            Recurrence.Copy(from.Cell.Pointer<T>() + (long)b * s.Hidden, saved.State<T>(saved.Cell, 0, b), s.Hidden);
+        }
+
+        /// <summary>z, h and xi, for a group of sequences that share the loads of the weights.</summary>
+        void Controller<V, T>(int t, int first, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int gates = s.Gates, gateStride = saved.Gates.Strides[1], vStride = saved.V.Strides[1], interfaceStride = saved.Interface.Strides[1];
+            T* z = saved.Step<T>(saved.Gates, t, first), v = saved.State<T>(saved.V, t, first), next = saved.State<T>(saved.V, t + 1, first);
+            T* xi = saved.Step<T>(saved.Interface, t, first);
+            for (int g = 0; g < count; g++)
+            {
+                Recurrence.Copy(x.Pointer<T>() + ((long)t * x.Shape[1] + first + g) * gates, z + (long)g * gateStride, gates);
+                Recurrence.Copy(interfaceBias.Pointer<T>(), xi + (long)g * interfaceStride, s.InterfaceParameters);
+            }
+            Recurrence.MultiplyAdd<V, T>(recurrentTransposed.Pointer<T>(), gateStride, v, vStride, s.Reads + s.Hidden, z, gateStride, gateStride, count);
+            for (int g = 0; g < count; g++)
+            {
+                T* h = next + (long)g * vStride + s.Reads;
+                RecurrentStep<LstmCell>.Forward<V, T>(null, z + (long)g * gateStride, h, saved.State<T>(saved.Cell, t, first + g), h, saved.State<T>(saved.Cell, t + 1, first + g), s.Hidden);
+            }
+            Recurrence.MultiplyAdd<V, T>(interfaceTransposed.Pointer<T>(), interfaceStride, next + s.Reads, vStride, s.Hidden, xi, interfaceStride, interfaceStride, count);
+        }
+
+        /// <summary>Writing and reading of one sequence.</summary>
+        void Access<V, T>(int t, int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int padded = s.PaddedSlots, width = s.Width;
+            T* xi = saved.Step<T>(saved.Interface, t, b), next = saved.State<T>(saved.V, t + 1, b);
+            T* m = saved.State<T>(saved.Memory, t, b), newMemory = saved.State<T>(saved.Memory, t + 1, b), norms = saved.State<T>(saved.Norms, t, b), newNorms = saved.State<T>(saved.Norms, t + 1, b);
+            T* usage = saved.State<T>(saved.Usage, t + 1, b), w = saved.State<T>(saved.Write, t + 1, b), a = saved.Step<T>(saved.Allocation, t, b);
+            T* read = saved.State<T>(saved.Reads, t, b), newRead = saved.State<T>(saved.Reads, t + 1, b);
+            T* similarity = saved.Step<T>(saved.Similarity, t, b), content = saved.Step<T>(saved.Content, t, b);
+
+            DncInterface.Activate<V, T>(s, xi);
+            DncAllocation.Usage<V, T>(s, xi + s.FirstGate, saved.State<T>(saved.Usage, t, b), saved.State<T>(saved.Write, t, b), read, usage);
+            DncAllocation.Allocate(s, usage, saved.Step<int>(saved.Free, t, b), order.Pointer<int>() + (long)b * s.Slots, a);
+            DncContent.Forward<V, T>(s, m, norms, xi + s.WriteKey, xi[s.WriteStrength], similarity, content);
+            V allocate = V.Create(xi[s.AllocationGate]), write = V.Create(xi[s.WriteGate]);
+            for (int i = 0; i < padded; i += V.Count) V.Store(w + i, write * V.Fma(allocate, V.Load(a + i), (V.One - allocate) * V.Load(content + i)));
+            Write<V, T>(m, w, xi + s.Erase, xi + s.WriteVector, newMemory);
+            DncContent.Norms<V, T>(newMemory, padded, width, newNorms);
+
+            T* links = saved.State<T>(saved.Links, t + 1, b);
+            if (s.Links)
+                DncLinks.Forward<V, T>(s, w, saved.State<T>(saved.Precedence, t, b), saved.State<T>(saved.Links, t, b), saved.State<T>(saved.Precedence, t + 1, b), links);
+            for (int head = 0; head < s.ReadHeads; head++)
+            {
+                long row = (long)head * padded;
+                T* c = content + padded + row, to = newRead + row;
+                DncContent.Forward<V, T>(s, newMemory, newNorms, xi + head * width, xi[s.ReadStrengths + head], similarity + padded + row, c);
+                if (s.Links)
+                {
+                    T* forward = saved.Step<T>(saved.Followed, t, b) + 2 * row, backward = forward + padded, mode = xi + s.ReadModes + 3 * head;
+                    DncLinks.Follow<V, T>(s, links, read + row, forward, backward);
+                    V back = V.Create(mode[0]), by = V.Create(mode[1]), ahead = V.Create(mode[2]);
+                    for (int i = 0; i < padded; i += V.Count) V.Store(to + i, V.Fma(back, V.Load(backward + i), V.Fma(by, V.Load(c + i), ahead * V.Load(forward + i))));
+                }
+                else Recurrence.Copy(c, to, padded);
+                NtmHead.Read<V, T>(newMemory, to, next + head * width, padded, width);
+            }
+            Recurrence.Copy(next, y.Pointer<T>() + ((long)t * x.Shape[1] + b) * (s.Reads + s.Hidden), s.Reads + s.Hidden);
+        }
+
+        /// <summary>M = M' (1 - w e) + w v.</summary>
+        void Write<V, T>(T* m, T* w, T* erase, T* vector, T* newMemory) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int padded = s.PaddedSlots, width = s.Width;
+            for (int j = 0; j < width; j++, m += padded, newMemory += padded)
+            {
+                V e = V.Create(erase[j]), v = V.Create(vector[j]);
+                for (int i = 0; i < padded; i += V.Count)
+                {
+                    V old = V.Load(m + i);
+                    V.Store(newMemory + i, V.Fma(V.Load(w + i), v - e * old, old));
+                }
+            }
+        }
+
+        void Show<T>(int t, int b) where T : unmanaged
+        {
+            long row = (long)t * x.Shape[1] + b;
+            CopyRows(saved.State<T>(saved.Reads, t + 1, b), trace.ReadWeightings.Pointer<T>() + row * s.ReadHeads * s.Slots, s.ReadHeads);
+            CopyRows(saved.State<T>(saved.Write, t + 1, b), trace.WriteWeightings.Pointer<T>() + row * s.Slots, 1);
+            CopyRows(saved.State<T>(saved.Usage, t + 1, b), trace.Usage.Pointer<T>() + row * s.Slots, 1);
+            if (trace.Links is { } links) CopyRows(saved.State<T>(saved.Links, t + 1, b), links.Pointer<T>() + row * s.Slots * s.Slots, s.Slots);
+        }
+
+        void End<T>(int b) where T : unmanaged
+        {
+            int time = x.Shape[0];
+            T* m = saved.State<T>(saved.Memory, time, b), to = last.Memory.Pointer<T>() + (long)b * s.Slots * s.Width;
+            for (int i = 0; i < s.Slots; i++)
+                for (int j = 0; j < s.Width; j++) to[(long)i * s.Width + j] = m[(long)j * s.PaddedSlots + i];
+            CopyRows(saved.State<T>(saved.Usage, time, b), last.Usage.Pointer<T>() + (long)b * s.Slots, 1);
+            CopyRows(saved.State<T>(saved.Write, time, b), last.WriteWeighting.Pointer<T>() + (long)b * s.Slots, 1);
+            CopyRows(saved.State<T>(saved.Reads, time, b), last.ReadWeightings.Pointer<T>() + (long)b * s.ReadHeads * s.Slots, s.ReadHeads);
+            if (s.Links)
+            {
+                CopyRows(saved.State<T>(saved.Precedence, time, b), last.Precedence.Pointer<T>() + (long)b * s.Slots, 1);
+                CopyRows(saved.State<T>(saved.Links, time, b), last.Links.Pointer<T>() + (long)b * s.Slots * s.Slots, s.Slots);
+            }
+            Recurrence.Copy(saved.State<T>(saved.Cell, time, b), last.Cell.Pointer<T>() + (long)b * s.Hidden, s.Hidden);
+        }
+
+        /// <summary>Rows of slots without their padding.</summary>
+        void CopyRows<T>(T* padded, T* to, int rows) where T : unmanaged
+        {
+            for (int i = 0; i < rows; i++) Recurrence.Copy(padded + (long)i * s.PaddedSlots, to + (long)i * s.Slots, s.Slots);
+        }
+    }
+
+    /// <summary>The gradients that the backward pass carries from each step to the one before, padded as what they belong to.</summary>
+    /// <param name="Memory">dM: [batch, width, slots].</param>
+    /// <param name="Usage">du: [batch, slots].</param>
+    /// <param name="Precedence">dp: [batch, linked slots].</param>
+    /// <param name="Links">dL: [batch, linked slots, linked slots].</param>
+    /// <param name="Write">dw: [batch, slots].</param>
+    /// <param name="Reads">dw_r: [batch, read heads, slots].</param>
+    /// <param name="V">[batch, reads + hidden].</param>
+    /// <param name="Cell">[batch, hidden].</param>
+    readonly record struct Carried(Tensor Memory, Tensor Usage, Tensor Precedence, Tensor Links, Tensor Write, Tensor Reads, Tensor V, Tensor Cell)
+    {
+        public static Carried Make(in DncSizes s, int batch, DType type)
+        {
+            int slots = s.PaddedSlots, linked = Recurrence.Pad(s.LinkedSlots);
+            Tensor New(Shape shape) => Tensor.Zeros(shape, type);
+            return new(New([batch, s.Width, slots]), New([batch, slots]), New([batch, linked]), New([batch, s.LinkedSlots, linked]), New([batch, slots]), New([batch, s.ReadHeads, slots]),
+                New([batch, Recurrence.Pad(s.Reads + s.Hidden)]), New([batch, s.Hidden]));
+        }
+
+        /// <summary>A sequence's part of a tensor.</summary>
+        public static T* Of<T>(Tensor tensor, int b) where T : unmanaged => tensor.Pointer<T>() + (long)b * tensor.Strides[0];
+    }
+
+    /// <summary>
+    /// Back through time by hand. Each step undoes read, links, write, addressing, interface and controller in turn; the weights' gradients are products over the whole
+    /// sequence at the end.
+    /// </summary>
+    protected override void Backward()
+    {
+        DncSizes s = sizes;
+        Tensor x = Input(0);
+        DType type = x.DType;
+        int time = x.Shape[0], batch = x.Shape[1], inputs = s.Reads + s.Hidden;
+        Tensor dz = Tensor.Empty([time, batch, Recurrence.Pad(s.Gates)], type), dxi = Tensor.Empty([time, batch, Recurrence.Pad(s.InterfaceParameters)], type);
+        Carried carried = Carried.Make(s, batch, type);
+        Tensor recurrent = Tensor.Empty([s.Gates, Recurrence.Pad(inputs)], type), toInterface = Tensor.Empty([s.InterfaceParameters, Recurrence.Pad(s.Hidden)], type);
+        Cpu.For(type, 1, 1, new PackBackward(s, new(Input(1), Input(2), Input(3), Input(4)), recurrent, toInterface));
+        Tensor? Last(int i) => HasOutputGradient(i) ? OutputGradient(i) : null;
+        Cpu.For(type, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new BackwardKernel(s, saved, OutputGradient(),
+            new(Last(1), Last(2), Last(3), Last(4), Last(5), Last(6), Last(7)), recurrent, toInterface, dz, dxi, carried,
+            Tensor.Empty([batch, Recurrence.Pad(s.Hidden)], type), Tensor.Empty([batch, 5 + s.ReadHeads, s.PaddedSlots], type)));
+
+        int rows = time * batch;
+        Tensor dzRows = dz.Reshape([rows, dz.Shape[2]]).Slice(1, 0, s.Gates), dxiRows = dxi.Reshape([rows, dxi.Shape[2]]).Slice(1, 0, s.InterfaceParameters);
+        Tensor v = saved.V.Slice(0, 0, time).Reshape([rows, saved.V.Shape[2]]), h = saved.V.Slice(0, 1, time + 1).Reshape([rows, saved.V.Shape[2]]).Slice(1, s.Reads, inputs);
+        if (NeedsGradient(0)) Summation.AddInto(dzRows.Reshape([time, batch, s.Gates]), InputGradient(0));
+        if (NeedsGradient(1)) Gemm.Multiply(dzRows.T, v.Slice(1, 0, s.Reads), InputGradient(1), accumulate: true);                  // dW_r = sum over t of dz_t r_t-1^T
+        if (NeedsGradient(2)) Gemm.Multiply(dzRows.T, v.Slice(1, s.Reads, inputs), InputGradient(2), accumulate: true);             // dW_h = sum over t of dz_t h_t-1^T
+        if (NeedsGradient(3)) Gemm.Multiply(dxiRows.T, h, InputGradient(3), accumulate: true);                                      // dW_xi = sum over t of dxi_t h_t^T
+        if (NeedsGradient(4)) Summation.AddInto(dxiRows, InputGradient(4));                                                         // db_xi = sum over t of dxi_t
+        Tensor Unpadded(Tensor tensor) => tensor.Slice(-1, 0, Math.Min(s.Slots, tensor.Shape[^1]));
+        if (NeedsGradient(5)) Summation.AddInto(Unpadded(carried.Memory).Transpose(1, 2), InputGradient(5));
+        if (NeedsGradient(6)) Summation.AddInto(Unpadded(carried.Usage), InputGradient(6));
+        if (NeedsGradient(7)) Summation.AddInto(Unpadded(carried.Precedence), InputGradient(7));
+        if (NeedsGradient(8)) Summation.AddInto(Unpadded(carried.Links), InputGradient(8));
+        if (NeedsGradient(9)) Summation.AddInto(Unpadded(carried.Write), InputGradient(9));
+        if (NeedsGradient(10)) Summation.AddInto(Unpadded(carried.Reads), InputGradient(10));
+        if (NeedsGradient(11)) Summation.AddInto(carried.V.Slice(1, 0, s.Reads), InputGradient(11));
+        if (NeedsGradient(12)) Summation.AddInto(carried.V.Slice(1, s.Reads, inputs), InputGradient(12));
+        if (NeedsGradient(13)) Summation.AddInto(carried.Cell, InputGradient(13));
+    }
+
+    /// <summary>Lays the weights out so that the backward products read along their inputs.</summary>
+    readonly struct PackBackward(DncSizes s, DncWeights weights, Tensor recurrent, Tensor toInterface) : ICpuKernel
+    {
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            Recurrence.Pack(weights.Read, recurrent.Pointer<T>(), recurrent.Strides[0]);
+            Recurrence.Pack(weights.Recurrent, recurrent.Pointer<T>() + s.Reads, recurrent.Strides[0]);
+            Recurrence.Pack(weights.Interface, toInterface.Pointer<T>(), toInterface.Strides[0]);
+        }
+    }
+
+    /// <summary>What flows in from the state after the last step, where anything does.</summary>
+    readonly record struct LastGradients(Tensor? Memory, Tensor? Usage, Tensor? Precedence, Tensor? Links, Tensor? Write, Tensor? Reads, Tensor? Cell);
+
+    readonly struct BackwardKernel(
+        DncSizes s, Saved saved, Tensor dy, LastGradients last, Tensor recurrent, Tensor toInterface, Tensor dz, Tensor dxi, Carried carried, Tensor dHidden, Tensor scratch) : ICpuKernel
+    {
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            for (int group = start; group < end; group++)
+            {
+                int first = group * Recurrence.Group, count = Math.Min(Recurrence.Group, dy.Shape[1] - first);
+                for (int b = first; b < first + count; b++) Begin<T>(b);
+                for (int t = dy.Shape[0] - 1; t >= 0; t--)
+                {
+                    for (int b = first; b < first + count; b++) Access<V, T>(t, b);
+                    Controller<V, T>(t, first, count);
+                }
+            }
+        }
+
+        void Begin<T>(int b) where T : unmanaged
+        {
+            int padded = s.PaddedSlots;
+            T* dm = Carried.Of<T>(carried.Memory, b);
+            if (last.Memory is { } memory)
+                for (int i = 0; i < s.Slots; i++)
+                    for (int j = 0; j < s.Width; j++) dm[(long)j * padded + i] = memory.Pointer<T>()[((long)b * s.Slots + i) * s.Width + j];
+            void Take(Tensor? from, Tensor to, int rows)
+            {
+                if (from is { } gradient) Recurrence.CopyPadded(Carried.Of<T>(gradient, b), gradient.Shape[^1], Carried.Of<T>(to, b), to.Shape[^1], rows);
+            }
+            Take(last.Usage, carried.Usage, 1);
+            Take(last.Precedence, carried.Precedence, 1);
+            Take(last.Links, carried.Links, s.LinkedSlots);
+            Take(last.Write, carried.Write, 1);
+            Take(last.Reads, carried.Reads, s.ReadHeads);
+            Take(last.Cell, carried.Cell, 1);
+        }
+
+        /// <summary>Back through reading and writing of one sequence: dxi, and everything carried but the controller's.</summary>
+        void Access<V, T>(int t, int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int padded = s.PaddedSlots, width = s.Width, outputs = s.Reads + s.Hidden;
+            T* xi = saved.Step<T>(saved.Interface, t, b), d = Recurrence.At<T>(dxi, t, b), dv = Carried.Of<T>(carried.V, b);
+            T* m = saved.State<T>(saved.Memory, t, b), norms = saved.State<T>(saved.Norms, t, b), newMemory = saved.State<T>(saved.Memory, t + 1, b), newNorms = saved.State<T>(saved.Norms, t + 1, b);
+            T* w = saved.State<T>(saved.Write, t + 1, b), a = saved.Step<T>(saved.Allocation, t, b), read = saved.State<T>(saved.Reads, t, b), newRead = saved.State<T>(saved.Reads, t + 1, b);
+            T* similarity = saved.Step<T>(saved.Similarity, t, b), content = saved.Step<T>(saved.Content, t, b);
+            T* dm = Carried.Of<T>(carried.Memory, b), du = Carried.Of<T>(carried.Usage, b), dw = Carried.Of<T>(carried.Write, b), dRead = Carried.Of<T>(carried.Reads, b);
+            T* dLinks = Carried.Of<T>(carried.Links, b), dPrecedence = Carried.Of<T>(carried.Precedence, b);
+            T* dBackward = Carried.Of<T>(scratch, b), dContent = dBackward + padded, dForward = dContent + padded, work = dForward + padded, dBefore = work + 2 * padded;
+            Recurrence.Add<V, T>(dy.Pointer<T>() + ((long)t * dy.Shape[1] + b) * outputs, dv, outputs);                             // [dr, dh] += dy
+
+            new Span<T>(dBefore, s.ReadHeads * padded).Clear();                                                                     // dw'_r
+            for (int head = 0; head < s.ReadHeads; head++)
+            {
+                long row = (long)head * padded;
+                T* c = content + padded + row, dr = dRead + row, dc = dr;
+                NtmHead.ReadBackward<V, T>(newMemory, newRead + row, dv + head * width, dm, dr, padded, width);
+                if (s.Links)
+                {
+                    T* forward = saved.Step<T>(saved.Followed, t, b) + 2 * row, backward = forward + padded, mode = xi + s.ReadModes + 3 * head, dMode = d + s.ReadModes + 3 * head;
+                    V back = V.Create(mode[0]), by = V.Create(mode[1]), ahead = V.Create(mode[2]);
+                    (dMode[0], dMode[1], dMode[2]) = (NtmAddressing.Dot<V, T>(dr, backward, padded), NtmAddressing.Dot<V, T>(dr, c, padded), NtmAddressing.Dot<V, T>(dr, forward, padded));
+                    for (int i = 0; i < padded; i += V.Count)
+                    {
+                        V dw_r = V.Load(dr + i);
+                        V.Store(dBackward + i, back * dw_r);
+                        V.Store(dContent + i, by * dw_r);
+                        V.Store(dForward + i, ahead * dw_r);
+                    }
+                    dc = dContent;
+                    DncLinks.FollowBackward<V, T>(s, saved.State<T>(saved.Links, t + 1, b), read + row, dForward, dBackward, work, dBefore + row, dLinks);
+                }
+                DncContent.Backward<V, T>(s, newMemory, newNorms, xi + head * width, xi[s.ReadStrengths + head], similarity + padded + row, c, dc, work,
+                    d + head * width, d + s.ReadStrengths + head, dm);
+            }
+            Recurrence.Copy(dBefore, dRead, s.ReadHeads * padded);
+            if (s.Links) DncLinks.Backward<V, T>(s, w, saved.State<T>(saved.Precedence, t, b), saved.State<T>(saved.Links, t, b), work, dPrecedence, dLinks, dw);
+
+            WriteBackward<V, T>(m, w, xi + s.Erase, xi + s.WriteVector, dm, dw, d + s.Erase, d + s.WriteVector);
+            WeightingBackward<V, T>(a, content, xi[s.AllocationGate], xi[s.WriteGate], dw, dForward, dContent, d + s.AllocationGate, d + s.WriteGate);
+            DncContent.Backward<V, T>(s, m, norms, xi + s.WriteKey, xi[s.WriteStrength], similarity, content, dContent, work, d + s.WriteKey, d + s.WriteStrength, dm);
+            DncAllocation.AllocateBackward(s, saved.State<T>(saved.Usage, t + 1, b), saved.Step<int>(saved.Free, t, b), dForward, work, du);
+            DncAllocation.UsageBackward<V, T>(s, xi + s.FirstGate, saved.State<T>(saved.Usage, t, b), saved.State<T>(saved.Write, t, b), read, du, dw, d + s.FirstGate, dRead);
+            DncInterface.ActivateBackward<V, T>(s, xi, d);
+        }
+
+        /// <summary>From dM: dM', which replaces it, dw, to be added to, and de and dv, to be written.</summary>
+        void WriteBackward<V, T>(T* m, T* w, T* erase, T* vector, T* dm, T* dw, T* dErase, T* dVector) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int padded = s.PaddedSlots, width = s.Width;
+            for (int j = 0; j < width; j++, m += padded, dm += padded)
+            {
+                V e = V.Create(erase[j]), v = V.Create(vector[j]), de = V.Zero, dv = V.Zero;
+                for (int i = 0; i < padded; i += V.Count)
+                {
+                    V d = V.Load(dm + i), weight = V.Load(w + i), old = V.Load(m + i), dwi = d * weight;
+                    dv += dwi;
+                    de = V.Fma(dwi, old, de);
+                    V.Store(dw + i, V.Fma(d, v - e * old, V.Load(dw + i)));
+                    V.Store(dm + i, d - dwi * e);
+                }
+                dErase[j] = -V.Sum(de);
+                dVector[j] = V.Sum(dv);
+            }
+        }
+
+        /// <summary>Back through w = g_w (g_a a + (1 - g_a) c): da, dc and both gates, to be written.</summary>
+        void WeightingBackward<V, T>(T* a, T* c, T allocationGate, T writeGate, T* dw, T* da, T* dc, T* dAllocationGate, T* dWriteGate)
+            where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            V allocate = V.Create(allocationGate), other = V.One - allocate, write = V.Create(writeGate), dAllocate = V.Zero, dWrite = V.Zero;
+            for (int i = 0; i < s.PaddedSlots; i += V.Count)
+            {
+                V d = V.Load(dw + i), allocated = V.Load(a + i), content = V.Load(c + i);
+                dWrite = V.Fma(d, V.Fma(allocate, allocated, other * content), dWrite);
+                d *= write;
+                dAllocate = V.Fma(d, allocated - content, dAllocate);
+                V.Store(da + i, d * allocate);
+                V.Store(dc + i, d * other);
+            }
+            *dAllocationGate = V.Sum(dAllocate);
+            *dWriteGate = V.Sum(dWrite);
+        }
+
+        /// <summary>Back through interface and controller of a group: dz, and dv and dc of the step before.</summary>
+        void Controller<V, T>(int t, int first, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int vStride = carried.V.Strides[0], hiddenStride = dHidden.Strides[0];
+            T* d = Recurrence.At<T>(dxi, t, first), dh = Carried.Of<T>(dHidden, first), dv = Carried.Of<T>(carried.V, first), dGates = Recurrence.At<T>(dz, t, first);
+            for (int g = 0; g < count; g++) Recurrence.CopyPadded(dv + (long)g * vStride + s.Reads, s.Hidden, dh + (long)g * hiddenStride, hiddenStride, 1);
+            Recurrence.MultiplyAdd<V, T>(toInterface.Pointer<T>(), toInterface.Strides[0], d, dxi.Strides[1], s.InterfaceParameters, dh, hiddenStride, hiddenStride, count);
+            for (int g = 0; g < count; g++)
+            {
+                RecurrentStep<LstmCell>.Backward<V, T>(saved.Step<T>(saved.Gates, t, first + g), null, saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g),
+                    dh + (long)g * hiddenStride, Carried.Of<T>(carried.Cell, first + g), dGates + (long)g * dz.Strides[1], null, s.Hidden);
+                new Span<T>(dv + (long)g * vStride, vStride).Clear();
+            }
+            Recurrence.MultiplyAdd<V, T>(recurrent.Pointer<T>(), recurrent.Strides[0], dGates, dz.Strides[1], s.Gates, dv, vStride, recurrent.Strides[0], count);
+        }
+    }
+}
