@@ -101,7 +101,7 @@ public sealed unsafe class MemN2N : Module
     /// <exception cref="ShapeException">A story has more sentences than the <see cref="MemN2NOptions.Capacity"/>, or a word is not in the vocabulary.</exception>
     public MemN2NRun Run(StoryBatch stories)
     {
-        int batch = stories.Count, slots = stories.Sentences.Shape[1];
+        int slots = stories.Sentences.Shape[1];
         if (slots > Options.Capacity) throw new ShapeException(nameof(MemN2N), $"stories of {slots} sentences {stories.Sentences.Shape}; at most {Options.Capacity} were expected.");
         Bags sentences = Encode(stories.Sentences, stories.SentenceWords), questions = Encode(stories.Questions, stories.QuestionWords);
         (Tensor ages, Tensor present) = Ages(stories.SentenceWords);
