@@ -28,7 +28,7 @@ static class CommandLine
         {
             return Fail(e, ExitCode.Failed);
         }
-        catch (Exception e) when (e is UsageException or CheckpointException or ShapeException or TextFileException)
+        catch (Exception e) when (e is UsageException or CheckpointException or ShapeException or TextFileException or MapException)
         {
             return Fail(e, ExitCode.BadInput);
         }
