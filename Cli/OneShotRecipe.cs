@@ -77,7 +77,7 @@ abstract class OneShotRecipe(string model, double rate, params (Setting, object?
             if (training.InputWidth != tested.Task.InputWidth) throw new UsageException($"--data: samples of {training.SampleWidth} numbers for a model of {tested.Task.SampleWidth}.");
             tested = new((SequenceModel)objective.Model, training, testing);
         }
-        return Accuracies(run, tested, options.Sequences, cancelled);
+        return Accuracies(run, tested, options.Sequences ?? TestEpisodes, cancelled);
     }
 
     static Report Accuracies(RunConfiguration run, OneShotObjective objective, int episodes, CancellationToken cancelled)
