@@ -95,6 +95,7 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
     public override Report Evaluate(RunConfiguration run, Objective objective, EvaluationOptions options, CancellationToken cancelled)
     {
         if (options.Length is not null) throw new UsageException($"--length is no option of the task {Task}: it is tested on all questions there are.");
+        if (options.Sequences is not null) throw new UsageException($"--batches is no option of the task {Task}: it is tested on all questions there are.");
         BabiObjective tested = (BabiObjective)objective;
         if (options.Data is { } folder)
             tested = new((MemN2N)objective.Model, BabiTask.Read(folder, run.Get(number), Words(run)), run.Seed, 0);

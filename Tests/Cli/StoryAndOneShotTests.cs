@@ -48,6 +48,7 @@ public class StoryAndOneShotTests
         Refuses(["ask", scratch["run"], "--story", story], "--question");
         Refuses(["ask", scratch["run"], "--question", "Where is Anna?"], "--story");
         Refuses(["eval", scratch["run"], "--length", "3"], "--length");
+        Refuses(["eval", scratch["run"], "--batches", "3"], "--batches");
         Refuses(["eval", scratch["run"], "--data", scratch["none"]], "none", "no such folder");
     }
 

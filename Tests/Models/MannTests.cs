@@ -131,6 +131,23 @@ public sealed class MannTests
         }
     }
 
+    [Test]
+    public void A_sequence_of_no_steps_leaves_the_state_as_it_is()
+    {
+        Mann network = Make(Sizes[0]);
+        using (Tape.Step())
+        {
+            Tensor[] state = State(Sizes[0], 2, DType.Float32);
+            foreach (MannRun run in (MannRun[])[network.Run(Tensor.Zeros([0, 2, 4]), Given()), network.ForwardComposed(Tensor.Zeros([0, 2, 4]), Given())])
+            {
+                Assert.That((run.Output.Shape, run.ReadWeights.Shape), Is.EqualTo((new Shape([0, 2, 3]), new Shape([0, 2, 1, 7]))));
+                Tensor[] last = [run.State.Memory, run.State.Usage, run.State.ReadWeights, run.State.Reads, run.State.Hidden, run.State.Cell];
+                for (int i = 0; i < 6; i++) Assert.That(last[i].ToArray(), Is.EqualTo(state[i].ToArray()));
+            }
+            MannState Given() => new(state[0], state[1], state[2], state[3], state[4], state[5]);
+        }
+    }
+
     [TestCase(0, new[] { 2, 3, 21 }, "MannScan: x is [2, 3, 21]; [time, batch, 20] was expected.")]
     [TestCase(1, new[] { 20, 7 }, "MannScan: the state weight is [20, 7]; [20, 8] was expected.")]
     [TestCase(2, new[] { 7, 4 }, "MannScan: the head weight is [7, 4]; [7, 5] was expected.")]

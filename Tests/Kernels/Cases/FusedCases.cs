@@ -34,7 +34,6 @@ public class FusedCases : ICaseSource
         Mann(3, 6, new(9, 20, 4, 2, Decay: .9)),
         Mann(3, 3, new(6, 16, 5, 3, KeyStrength: 2, WritesKey: true)),
         Mann(3, 2, new(3, 1, 2, 1)),
-        Mann(0, 2, new(3, 5, 2, 1)),
         Dnc("of one head", 4, 1, new(5, 7, 3, 1)),
         Dnc("of several heads", 3, 3, new(6, 20, 5, 3)),
         Dnc("of whole vectors", 3, 6, new(17, 16, 4, 2)),
