@@ -76,7 +76,7 @@ abstract class GraphRecipe(string task, string model, int shortest, int longest,
     {
         GraphObjective graphs = (GraphObjective)objective;
         GraphTask task = options.Data is { } folder ? CreateTask(run, folder) : graphs.Task;
-        return Report(run, graphs, task, options.Length ?? run.Get(minSteps), options.Length ?? run.Get(maxSteps), options.Sequences, cancelled);
+        return Report(run, graphs, task, options.Length ?? run.Get(minSteps), options.Length ?? run.Get(maxSteps), options.Sequences ?? TestSequences, cancelled);
     }
 
     static Report Report(RunConfiguration run, GraphObjective objective, GraphTask task, int first, int last, int sequences, CancellationToken cancelled)
