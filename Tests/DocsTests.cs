@@ -10,7 +10,7 @@ public sealed partial class DocsTests
 
     static IEnumerable<string> Pages => Directory.EnumerateFiles(Path.Combine(Root(), "docs"), "*.md").Select(path => Path.GetFileName(path));
 
-    [GeneratedRegex(@"`(?<file>(Models|Kernels)/[\w/]+\.cs)`[^\n`]*\n+```csharp\n(?<code>.*?)```", RegexOptions.Singleline)]
+    [GeneratedRegex(@"^`(?<file>(Models|Kernels)/[\w/]+\.cs)`[^\n]*\n+```csharp\n(?<code>.*?)```", RegexOptions.Singleline | RegexOptions.Multiline)]
     private static partial Regex Quoted { get; }
 
     [GeneratedRegex(@"!\[[^\]]*\]\((?<path>[^)]+)\)")]
