@@ -16,7 +16,7 @@ sealed record Curve(string Name, IReadOnlyList<(double X, double Y)> Points);
 /// <param name="Logarithmic">Whether the vertical axis counts powers of ten; numbers not above 0 are left out.</param>
 sealed record Chart(string Title, string XName, string YName, IReadOnlyList<Curve> Curves, bool Logarithmic)
 {
-    const int Width = 720, Height = 400, Left = 72, Right = 16, Top = 40, Bottom = 52, MostTicks = 6;
+    const int Width = 900, Height = 400, Left = 72, Right = 220, Top = 40, Bottom = 52, MostTicks = 6;
 
     static readonly string[] colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555"];
 
@@ -29,7 +29,7 @@ sealed record Chart(string Title, string XName, string YName, IReadOnlyList<Curv
         StringBuilder svg = new();
         Line($"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {Height}\" width=\"{Width}\" height=\"{Height}\" font-family=\"sans-serif\" font-size=\"13\">");
         Line($"<rect width=\"{Width}\" height=\"{Height}\" fill=\"white\"/>");
-        Text(Width / 2, 24, Title, "middle", size: 15);
+        Text((Left + Width - Right) / 2, 24, Title, "middle", size: 15);
         foreach (double tick in Ticks(x0, x1))
         {
             Line($"<line x1=\"{X(tick):0.#}\" y1=\"{Top}\" x2=\"{X(tick):0.#}\" y2=\"{Height - Bottom}\" stroke=\"#e4e4e4\"/>");
@@ -48,8 +48,8 @@ sealed record Chart(string Title, string XName, string YName, IReadOnlyList<Curv
             string color = colors[i % colors.Length];
             string path = string.Join(' ', Curves[i].Points.Where(Shown).Select(p => Invariant($"{X(p.X):0.#},{Y(Scale(p.Y)):0.#}")));
             Line($"<polyline points=\"{path}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"1.8\" stroke-linejoin=\"round\"/>");
-            Line($"<line x1=\"{Width - Right - 24}\" y1=\"{Top + 14 + 18 * i}\" x2=\"{Width - Right - 8}\" y2=\"{Top + 14 + 18 * i}\" stroke=\"{color}\" stroke-width=\"3\"/>");
-            Text(Width - Right - 30, Top + 18 + 18 * i, Curves[i].Name, "end");
+            Line($"<line x1=\"{Width - Right + 14}\" y1=\"{Top + 10 + 20 * i}\" x2=\"{Width - Right + 32}\" y2=\"{Top + 10 + 20 * i}\" stroke=\"{color}\" stroke-width=\"3\"/>");
+            Text(Width - Right + 38, Top + 14 + 20 * i, Curves[i].Name, "start");
         }
         Line($"</svg>");
         return svg.ToString();

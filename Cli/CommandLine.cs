@@ -29,7 +29,7 @@ static class CommandLine
         {
             return Fail(e, ExitCode.Failed);
         }
-        catch (Exception e) when (e is UsageException or CheckpointException or ShapeException or TextFileException or InvalidDataException or FileNotFoundException)
+        catch (Exception e) when (e is UsageException or CheckpointException or ShapeException or TextFileException or MapException or InvalidDataException or FileNotFoundException or DeviceException or NotSupportedException)
         {
             return Fail(e, ExitCode.BadInput);
         }

@@ -19,7 +19,10 @@ static class DevicesCommand
         session.Output.WriteLine($"* cpu   {Processor()}");
         session.Output.WriteLine($"        {RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}, {Environment.ProcessorCount} logical cores, "
             + $"{ThreadTeam.Threads} threads, {Vectors}");
-        session.Output.WriteLine("Chosen: cpu, since this version computes on nothing else.");
+        foreach (DeviceInfo device in Devices.List().Skip(1)) session.Output.WriteLine($"  {device.Name,-5} {device.Description}");
+        Backend chosen = Devices.Open("auto", out string why);
+        session.Output.WriteLine($"Chosen by default: cpu. --device auto would choose {chosen.Name}: {why}.");
+        (chosen as IDisposable)?.Dispose();
         return ExitCode.Done;
     }
 

@@ -16,10 +16,11 @@ static class EvalCommand
     static readonly Option<string?> data = Options.Folder("--data", "Data to test on instead of those trained on, of a task that reads some.");
     static readonly Option<long?> threads = Options.Count("--threads", "Threads to use.", most: 1024);
     static readonly Option<bool> json = new("--json") { Description = "Writes one JSON object and nothing else." };
+    static readonly Option<string?> device = ChosenDevice.Option();
 
     public static Command Create(Session session)
     {
-        Command command = new("eval", "Tests the model of a run on fresh sequences.") { path, length, batches, data, threads, json };
+        Command command = new("eval", "Tests the model of a run on fresh sequences.") { path, length, batches, data, device, threads, json };
         command.SetAction(parsed => Run(parsed, session));
         return command;
     }
@@ -30,6 +31,7 @@ static class EvalCommand
         Checkpoint checkpoint = Checkpoint.Read(Directory.Exists(given) ? new RunFolder(given).CheckpointPath : given);
         RunConfiguration run = RunConfiguration.Read(checkpoint);
         if (parsed.GetValue(threads) is { } count) ThreadTeam.Threads = (int)count;
+        using ChosenDevice chosen = ChosenDevice.Enter(parsed.GetValue(device), session);
         Objective objective = run.Recipe.Create(run);
         checkpoint.Restore(objective.Model);
         if (Directory.Exists(given)) new RunFolder(given).LoadBest(objective.Model);
@@ -49,7 +51,7 @@ static class EvalCommand
             writer.WriteStartObject();
             writer.WriteString("task", run.Task);
             writer.WriteString("model", run.Model);
-            writer.WriteString("device", Backend.Default.Name);
+            writer.WriteString("device", Backend.Current.Name);
             writer.WriteNumber("seed", run.Seed);
             writer.WriteNumber("trained_sequences", checkpoint.State.Sequences);
             report.Json(writer);

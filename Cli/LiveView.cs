@@ -20,7 +20,7 @@ sealed class LiveView(Session session, RunConfiguration run, Module model) : IVi
     public string Heading { get; } = Progress.Heading(run, model.ParameterCount);
 
     /// <summary>For a narrow terminal.</summary>
-    public string ShortHeading { get; } = $"{run.Task}, {run.Model}, seed {run.Seed}, {model.ParameterCount:n0} parameters, on {Backend.Default.Name}";
+    public string ShortHeading { get; } = $"{run.Task}, {run.Model}, seed {run.Seed}, {model.ParameterCount:n0} parameters, on {Backend.Current.Name}";
 
     /// <summary>Sequences seen.</summary>
     public long Done => Interlocked.Read(ref done);

@@ -7,7 +7,8 @@ namespace NeuralMemory.Cli;
 abstract class Recipe(string task, string model)
 {
     /// <summary>Every task, and its models, the first of them the default.</summary>
-    public static IReadOnlyList<Recipe> All { get; } = [.. SequenceRecipe.All, .. ReverseRecipe.All, .. LanguageRecipe.All, .. BabiRecipe.All, .. OneShotRecipe.All];
+    public static IReadOnlyList<Recipe> All { get; } =
+        [.. SequenceRecipe.All, .. ReverseRecipe.All, .. LanguageRecipe.All, .. BabiRecipe.All, .. OneShotRecipe.All, .. GraphRecipe.All];
 
     /// <summary>The tasks' names.</summary>
     public static IReadOnlyList<string> Tasks { get; } = [.. All.Select(recipe => recipe.Task).Distinct()];

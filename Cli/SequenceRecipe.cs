@@ -6,7 +6,7 @@ using NeuralMemory.Training;
 
 namespace NeuralMemory.Cli;
 
-/// <summary>The tasks of bits, on a Neural Turing Machine or on LSTMs.</summary>
+/// <summary>The tasks of bits, on a Neural Turing Machine, on LSTMs or on a Differentiable Neural Computer.</summary>
 /// <param name="task">The task.</param>
 /// <param name="model">The model.</param>
 /// <param name="sequences">Sequences to train on.</param>
@@ -27,6 +27,7 @@ abstract class SequenceRecipe(string task, string model, long sequences, double 
     [
         //                                ntm rate  controller    heads  lstm  rate  valid. lengths
         .. Both("copy",          20_000,    1e-4,  "lstm",           1,   256,  3e-5,  120,  [10, 20, 40, 80, 120]),
+        new DncRecipe("copy", 20_000, 1e-4, hidden: 100, slots: 32, width: 20, heads: 1, validationLength: 20, [10, 20, 30]),
         .. Both("repeat-copy",   20_000,    1e-4,  "lstm",           1,   512,  3e-5,   20,  [5, 10, 15, 20]),       // vectors
         .. Both("recall",        60_000,    1e-4,  "feed-forward",   4,   256,  1e-4,   10,  [2, 6, 10, 15, 20]),    // items
         .. Both("ngrams",        20_000,    3e-5,  "lstm",           1,   128,  1e-4,  200,  [100, 200, 400]),       // bits
@@ -173,4 +174,15 @@ sealed class NtmRecipe(string task, long sequences, double rate, string steers, 
 
     public override string Describe(RunConfiguration run) => $"ntm, controller {run.Get(controller)} {run.Get(Settings.Hidden)}, "
         + $"memory {run.Get(Settings.Slots)} x {run.Get(Settings.Width)}, heads {run.Get(Settings.ReadHeads)} + {run.Get(writeHeads)}";
+}
+
+/// <summary>The Differentiable Neural Computer.</summary>
+sealed class DncRecipe(string task, long sequences, double rate, int hidden, int slots, int width, int heads, int validationLength, int[] lengths)
+    : SequenceRecipe(task, "dnc", sequences, rate, validationLength, lengths, DncSettings.Of(hidden, slots, width, heads))
+{
+    public override void Check(RunConfiguration run) => AtMost(DncSettings.Largest(run), "--hidden, --slots, --width and --read-heads");
+
+    protected override SequenceModel CreateModel(RunConfiguration run, SequenceTask task, Philox random) => new Dnc(task.InputWidth, task.OutputWidth, DncSettings.Sizes(run), random);
+
+    public override string Describe(RunConfiguration run) => DncSettings.Describe(run);
 }

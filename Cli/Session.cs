@@ -44,6 +44,6 @@ sealed record Session(TextWriter Output, TextWriter Error, IAnsiConsole Console,
     }
 
     /// <summary>What computes, for headings.</summary>
-    public static string Device => $"{Backend.Default.Name} ({RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}, "
+    public static string Device => Backend.Current is not CpuBackend and { } gpu ? $"{gpu.Name} ({gpu.Description})" : $"{Backend.Current.Name} ({RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}, "
         + $"{Simd.SimdWidth.Bits}-bit vectors, {ThreadTeam.Threads} {(ThreadTeam.Threads == 1 ? "thread" : "threads")})";
 }

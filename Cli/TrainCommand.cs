@@ -22,12 +22,13 @@ static class TrainCommand
     static readonly Option<string?> output = Options.Folder("--out", "Where the run is kept; runs/TASK-MODEL-SEED by default.");
     static readonly Option<string?> resume = Options.Folder("--resume", "Goes on with the run of this folder.");
     static readonly Option<long?> threads = Options.Count("--threads", "Threads to use, as many as there are cores by default. They do not change the result.", most: 1024);
+    static readonly Option<string?> device = ChosenDevice.Option();
     static readonly Option<bool> json = new("--json") { Description = "Makes the last line of standard output a JSON object." };
     static readonly Option<long?> checkpointEvery = Options.Count("--checkpoint-every", "Sequences between checkpoints, beside one every 10 seconds.", most: long.MaxValue);
 
     public static Command Create(Session session)
     {
-        Command command = new("train", "Trains a model on a task.") { task, model, output, resume, threads, json, checkpointEvery };
+        Command command = new("train", "Trains a model on a task.") { task, model, output, resume, device, threads, json, checkpointEvery };
         foreach (Setting setting in Recipe.AllSettings)
             if (setting.Option is { } option) command.Add(option);
         command.SetAction(parsed => Run(parsed, session));
@@ -39,6 +40,7 @@ static class TrainCommand
         (RunConfiguration configuration, string folder) = parsed.GetValue(resume) is { } there ? Resumed(parsed, there) : Begun(parsed);
         if (parsed.GetValue(threads) is { } count) ThreadTeam.Threads = (int)count;
 
+        using ChosenDevice chosen = ChosenDevice.Enter(parsed.GetValue(device), session);
         Recipe recipe = configuration.Recipe;
         Objective objective = recipe.Create(configuration);
         Optimizer optimizer = recipe.CreateOptimizer(configuration, objective.Model);
@@ -110,7 +112,7 @@ static class TrainCommand
             writer.WriteStartObject();
             writer.WriteString("task", configuration.Task);
             writer.WriteString("model", configuration.Model);
-            writer.WriteString("device", Backend.Default.Name);
+            writer.WriteString("device", Backend.Current.Name);
             writer.WriteNumber("seed", configuration.Seed);
             writer.WriteNumber("sequences", result.Sequences);
             writer.WriteNumber("seconds", Math.Round(result.Elapsed.TotalSeconds, 3));

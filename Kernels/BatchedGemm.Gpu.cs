@@ -31,13 +31,21 @@ unsafe partial struct BatchedGemm
         StridedLoop products = Loop(summed: false), summands = Loop(summed: true);
         GemmProblem problem = new()
         {
-            M = m, N = n, K = k,
+            M = m,
+            N = n,
+            K = k,
             A = new(gpu.View(a), (int)this.a.Row, (int)this.a.Column),
             B = new(gpu.View(b), (int)this.b.Column, (int)this.b.Row),
-            C = gpu.View(c), CM = (int)this.c.Row, CN = (int)this.c.Column,
-            Bias = bias is { } added ? gpu.View(added) : ArrayView<float>.Empty, BiasM = biasAlongRows ? 1 : 0, BiasN = biasAlongRows ? 0 : 1,
-            Products = new(products), Summands = new(summands),
-            Parts = 1, Accumulate = accumulate ? 1 : 0,
+            C = gpu.View(c),
+            CM = (int)this.c.Row,
+            CN = (int)this.c.Column,
+            Bias = bias is { } added ? gpu.View(added) : ArrayView<float>.Empty,
+            BiasM = biasAlongRows ? 1 : 0,
+            BiasN = biasAlongRows ? 0 : 1,
+            Products = new(products),
+            Summands = new(summands),
+            Parts = 1,
+            Accumulate = accumulate ? 1 : 0,
             WholeRows = IsWhole(n, this.c.Column, this.c.Row) && Aligned(c, products.Strides(2)) ? 1 : 0,
         };
         (int rows, int columns, int depth) = Tile(rung);
@@ -50,7 +58,13 @@ unsafe partial struct BatchedGemm
         Tensor scratch = Tensor.Empty([parts * products.Count, m, n]);
         GemmProblem cut = problem with
         {
-            C = gpu.View(scratch), CM = n, CN = 1, Bias = ArrayView<float>.Empty, Parts = parts, Accumulate = 0, WholeRows = n % 4 == 0 ? 1 : 0,
+            C = gpu.View(scratch),
+            CM = n,
+            CN = 1,
+            Bias = ArrayView<float>.Empty,
+            Parts = parts,
+            Accumulate = 0,
+            WholeRows = n % 4 == 0 ? 1 : 0,
         };
         Launch(gpu, rung, groups * parts, cut, a, b, products, summands);
         gpu.LaunchEach(m * n * products.Count, new JoinParts(problem with { Parts = parts }, gpu.View(scratch)));

@@ -27,7 +27,6 @@ sealed unsafe class EmulatedKernel<T> where T : struct
     readonly Action<T> action;
     readonly string name;
     static ViewsOf<T>? views;
-    readonly bool isRewritten;
     Program? program, checkedProgram;
 
     [RequiresUnreferencedCode("The emulator reads and rewrites the IL of kernels.")]
@@ -39,7 +38,6 @@ sealed unsafe class EmulatedKernel<T> where T : struct
         if (RuntimeHelpers.IsReferenceOrContainsReferences<T>())
             throw new NotSupportedException($"{name}: a kernel holds views and numbers, no references.");
         views ??= new();
-        isRewritten = Rewriter.NeedsRewriting(action.Method);
     }
 
     /// <summary>Runs all threads of all groups.</summary>
@@ -52,12 +50,7 @@ sealed unsafe class EmulatedKernel<T> where T : struct
         {
             Machine.KernelName = name;
             bool check = Emulator.Check;
-            if (isRewritten)
-            {
-                program ??= Rewriter.Rewrite(action.Method, instrument: false);
-                if (check)
-                    checkedProgram ??= Rewriter.Rewrite(action.Method, instrument: true);
-            }
+            program ??= Rewriter.Rewrite(action.Method, instrument: false);
             CheckLimits(config);
             views!.Find((nint)Unsafe.AsPointer(ref kernel));
             if (!check)
@@ -65,6 +58,7 @@ sealed unsafe class EmulatedKernel<T> where T : struct
                 Run(config, kernel, round: 0, program);
                 return;
             }
+            checkedProgram ??= program.Shared.Length == 0 ? program : Rewriter.Rewrite(action.Method, instrument: true);
             DeviceViews.Keep();
             SharedShadow.IsOn = true;
             try
@@ -85,7 +79,7 @@ sealed unsafe class EmulatedKernel<T> where T : struct
         }
     }
 
-    void Run(KernelConfig config, T kernel, int round, Program? program)
+    void Run(KernelConfig config, T kernel, int round, Program program)
     {
         Machine.Prepare(program, config.GridDim, config.GroupDim, round, config.SharedMemoryConfig.ArraySize);
         int groups = config.GridDim.Size;
@@ -95,25 +89,12 @@ sealed unsafe class EmulatedKernel<T> where T : struct
             {
                 int group = round == 0 ? i : round == 1 ? groups - 1 - i : (int)((i * 0x9E3779B1L + round) % groups);
                 Lane.GridIdx = new(group % config.GridDim.X, group / config.GridDim.X % config.GridDim.Y, group / config.GridDim.X / config.GridDim.Y);
-                if (program != null)
-                    Machine.RunGroup((nint)Unsafe.AsPointer(ref kernel));
-                else
-                    RunThreads(kernel);
+                Machine.RunGroup((nint)Unsafe.AsPointer(ref kernel));
             }
         }
         catch (Exception e) when (e is not EmulatorException)
         {
             throw new EmulatorException($"{name}: group ({Grid.IdxX}, {Grid.IdxY}, {Grid.IdxZ}), thread {Lane.Thread}: {e.Message}", e);
-        }
-    }
-
-    // Threads that never wait.
-    void RunThreads(T kernel)
-    {
-        foreach (int thread in Machine.Order)
-        {
-            Machine.SetThread(thread);
-            action(kernel);
         }
     }
 

@@ -28,19 +28,19 @@ static unsafe class Machine
     /// <summary>The kernel that runs, for reports.</summary>
     public static string KernelName { get; set; } = "";
 
-    /// <summary>The kernel that runs, if rewritten.</summary>
+    /// <summary>The kernel that runs.</summary>
     public static Program? Program { get; private set; }
 
     /// <summary>Threads in a group.</summary>
     public static int Threads { get; private set; }
 
     /// <summary>Prepares for groups of a kernel.</summary>
-    /// <param name="program">The kernel; null if it has no barriers.</param>
+    /// <param name="program">The kernel.</param>
     /// <param name="grid">Groups.</param>
     /// <param name="group">Threads in a group.</param>
     /// <param name="round">Which order the threads take: 0 as they are numbered, 1 backwards, others mixed.</param>
     /// <param name="dynamicBytes">Dynamic shared memory.</param>
-    public static void Prepare(Program? program, Index3D grid, Index3D group, int round, int dynamicBytes)
+    public static void Prepare(Program program, Index3D grid, Index3D group, int round, int dynamicBytes)
     {
         (Program, Threads, Lane.GridDim, Lane.GroupDim, Lane.GridIdx) = (program, group.Size, grid, group, default);
         (Lane.IdxY, Lane.IdxZ) = (0, 0);
@@ -48,8 +48,6 @@ static unsafe class Machine
         if (order.Length < Threads)
             (order, sites) = (new int[Threads], new int[Threads]);
         Mix(round);
-        if (program == null)
-            return;
         if (program.FrameBytes * (long)Threads > frameBytes)
         {
             NativeMemory.AlignedFree(frames);
@@ -99,6 +97,10 @@ static unsafe class Machine
         Lane.IdxZ = thread / Lane.GroupDim.X / Lane.GroupDim.Y;
     }
 
+    /// <summary>Makes the thread run whose turn is the <paramref name="turn"/>th.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void SetTurn(int turn) => SetThread(order[turn]);
+
     /// <summary>Runs the group <see cref="Lane.GridIdx"/> of the kernel.</summary>
     public static void RunGroup(nint kernel)
     {
@@ -106,6 +108,11 @@ static unsafe class Machine
         GroupMemory.Poison(program, Threads);
         if (SharedShadow.IsOn)
             SharedShadow.StartGroup(program);
+        if (program.Sites.Length == 1)
+        {
+            program.Step(0, (nint)frames, kernel);
+            return;
+        }
         Array.Clear(sites, 0, Threads);
         // Without shuffles, the group is as one warp.
         int width = program.HasWarpSites ? 32 : Threads;

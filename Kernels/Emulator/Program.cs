@@ -1,6 +1,9 @@
 namespace NeuralMemory.Emulation;
 
-/// <summary>A stretch of a kernel: from the start, or from where the thread waited, to where it waits next.</summary>
+/// <summary>
+/// A stretch of a kernel: from the start, or from where the thread waited, to where it waits next. Where threads never wait, all of a group,
+/// in the order of <see cref="Machine.Order"/>.
+/// </summary>
 /// <param name="site">0, or the <see cref="Site"/> at which the thread waited.</param>
 /// <param name="frame">The thread's memory for what it keeps while it waits.</param>
 /// <param name="kernel">The kernel's struct.</param>

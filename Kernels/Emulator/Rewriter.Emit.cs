@@ -12,9 +12,30 @@ sealed partial class Rewriter
         Label[] resume = sites.Select(_ => il.DefineLabel()).ToArray();
         foreach (Op op in ops.Where(op => op.IsTarget))
             op.Label = il.DefineLabel();
-        il.Emit(OpCodes.Ldarg_0);
-        il.Emit(OpCodes.Switch, resume);
-        il.MarkLabel(resume[0]);
+        if (sites.Count > 1)
+        {
+            il.Emit(OpCodes.Ldarg_0);
+            il.Emit(OpCodes.Switch, resume);
+            il.MarkLabel(resume[0]);
+        }
+        else
+        {
+            // Argument 0 counts the threads.
+            Label run = il.DefineLabel();
+            il.MarkLabel(resume[0]);
+            il.Emit(OpCodes.Ldarg_0);
+            il.Emit(OpCodes.Call, typeof(Machine).GetProperty(nameof(Machine.Threads))!.GetMethod!);
+            il.Emit(OpCodes.Blt, run);
+            il.Emit(OpCodes.Ldc_I4, Program.Ended);
+            il.Emit(OpCodes.Ret);
+            il.MarkLabel(run);
+            il.Emit(OpCodes.Ldarg_0);
+            il.Emit(OpCodes.Call, typeof(Machine).GetMethod(nameof(Machine.SetTurn))!);
+            il.Emit(OpCodes.Ldarg_0);
+            il.Emit(OpCodes.Ldc_I4_1);
+            il.Emit(OpCodes.Add);
+            il.Emit(OpCodes.Starg_S, (byte)0);
+        }
         foreach (Op op in ops)
         {
             if (op.IsTarget)
@@ -101,7 +122,8 @@ sealed partial class Rewriter
             {
                 case null when op.Code == OpCodes.Switch: il.Emit(op.Code, op.Targets.Select(t => t.Label).ToArray()); break;
                 case null when op.Targets is [var target]: il.Emit(op.Code, target.Label); break;
-                case null when op.Code == OpCodes.Ret: il.Emit(OpCodes.Ldc_I4_M1); il.Emit(OpCodes.Ret); break;
+                case null when op.Code == OpCodes.Ret && sites.Count == 1: il.Emit(OpCodes.Br, resume[0]); break;
+                case null when op.Code == OpCodes.Ret: il.Emit(OpCodes.Ldc_I4, Program.Ended); il.Emit(OpCodes.Ret); break;
                 case null: il.Emit(op.Code); break;
                 case MethodInfo method: il.Emit(op.Code, method); break;
                 case ConstructorInfo constructor: il.Emit(op.Code, constructor); break;

@@ -15,6 +15,7 @@ namespace NeuralMemory.Emulation;
 /// A thread's variables are locals, which the JIT keeps in registers. Where it waits, those still needed (<see cref="Liveness"/>) are saved to
 /// its frame, with what lies on the evaluation stack, and loaded when it goes on. Variables that are pointed at across a wait live in the frame
 /// all the time. All that a kernel holds is unmanaged, so a frame is plain memory and references are addresses.
+/// A kernel whose threads never wait becomes a loop over the threads of a group.
 /// </remarks>
 [RequiresUnreferencedCode("The emulator reads and rewrites the IL of kernels.")]
 [RequiresDynamicCode("The emulator emits IL.")]
@@ -90,13 +91,6 @@ sealed partial class Rewriter
     bool hasSmallAccesses;
 
     Rewriter(bool instrument) => this.instrument = instrument;
-
-    /// <summary>Does a thread wait, or allocate memory, somewhere in the method or in what it calls?</summary>
-    public static bool NeedsRewriting(MethodBase method)
-    {
-        lock (Machine.Running)
-            return WaitsOrAllocates(method);
-    }
 
     /// <summary>Rewrites a kernel, a static method whose argument is a struct.</summary>
     /// <param name="kernel">The method.</param>
@@ -210,7 +204,7 @@ sealed partial class Rewriter
                 case string name when code.OperandType is OperandType.InlineBrTarget or OperandType.ShortInlineBrTarget:
                     Branch(LongForm(name), [targets[(int)operand!]]);
                     break;
-                case "leave" or "leave.s" or "calli" or "jmp" or "localloc" or "ldftn" or "ldvirtftn" or "cpblk" or "initblk":
+                case "calli" or "jmp" or "localloc" or "ldftn" or "ldvirtftn" or "cpblk" or "initblk":
                     throw new NotSupportedException($"{where}: {code.Name} is not supported in a kernel.");
                 default: Add(Kind.Plain, code, operand, where); break;
             }
@@ -352,6 +346,7 @@ sealed partial class Rewriter
 
     static readonly Dictionary<MethodBase, bool> waitsOrAllocates = [];
 
+    // Does a thread wait, or allocate memory, somewhere in the method or in what it calls?
     static bool WaitsOrAllocates(MethodBase method)
     {
         if (Intrinsic(method) != null)

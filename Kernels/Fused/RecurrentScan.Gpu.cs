@@ -9,6 +9,12 @@ sealed unsafe partial class RecurrentScan<C>
 {
     const int MaxThreads = 512;
 
+    /// <summary>Floats of shared memory that a group has.</summary>
+    const int SharedFloats = 12 * 1024;
+
+    static int Shared(GpuBackend gpu, int floats) => floats <= SharedFloats ? floats
+        : throw new DeviceException($"{C.Name} needs {floats:n0} floats of shared memory for a step; a group on {gpu.Name} has {SharedFloats:n0}. Use fewer hidden units, or the CPU.");
+
     static int Threads(int size) => Math.Min(MaxThreads, (size + 31) / 32 * 32);
 
     /// <summary>Views of what the forward pass saves, and which step of it is where.</summary>
@@ -40,7 +46,7 @@ sealed unsafe partial class RecurrentScan<C>
         int size = hidden.Shape[1];
         gpu.Launch(x.Shape[1], Threads(size), new GpuForward(
             new(gpu, saved), new(gpu, order), gpu.View(x), gpu.View(recurrent.T.Contiguous()), gpu.View(bias), gpu.View(hidden), gpu.View(cell),
-            gpu.View(y), gpu.View(lastHidden), gpu.View(lastCell), x.Shape[1], size), sharedFloats: 2 * size);
+            gpu.View(y), gpu.View(lastHidden), gpu.View(lastCell), x.Shape[1], size), Shared(gpu, 2 * size));
     }
 
     readonly struct GpuForward(
@@ -101,7 +107,7 @@ sealed unsafe partial class RecurrentScan<C>
         int size = dCell.Shape[1];
         gpu.Launch(dy.Shape[1], Threads(size), new GpuBackward(
             new(gpu, saved), new(gpu, order), gpu.View(recurrent.Contiguous()), gpu.View(dy), View(dLastHidden), View(dLastCell), gpu.View(dz), gpu.View(dx), gpu.View(dHidden), gpu.View(dCell),
-            dy.Shape[1], size, dz.Strides[1], dHidden.Strides[0]), sharedFloats: C.Gates * size);
+            dy.Shape[1], size, dz.Strides[1], dHidden.Strides[0]), Shared(gpu, C.Gates * size));
 
         ArrayView<float> View(Tensor? tensor) => tensor is { } t ? gpu.View(t) : ArrayView<float>.Empty;
     }

@@ -63,6 +63,15 @@ public sealed unsafe class GpuBackend : Backend, IDisposable
     /// <summary>The kernel that all products of matrices run on; null, as it should be outside of tests, leaves the choice to the shapes.</summary>
     internal MatMulRung? MatMulRung { get; set; }
 
+    /// <summary>Float32 operations a second that its multiprocessors can do at most, a product and sum being two; NaN where the device does not tell.</summary>
+    public double PeakFlops => DevicePeak.Flops(accelerator);
+
+    /// <summary>Bytes a second that its memory can deliver at most; NaN where the device does not tell.</summary>
+    public double PeakBandwidth => DevicePeak.Bandwidth(accelerator);
+
+    /// <summary>The driver's handle of its stream, for libraries that take one; 0 where there is none.</summary>
+    public nint NativeStream => DevicePeak.Stream(stream);
+
     /// <summary>Kernels launched so far.</summary>
     public long Launches { get; private set; }
 
@@ -209,6 +218,15 @@ public sealed unsafe class GpuBackend : Backend, IDisposable
             upload.ArrayView.SubView(uploaded, part).CopyTo(stream, memory.View(destination + (nint)done, part));
             uploaded += (part + 15) / 16 * 16;
         }
+    }
+
+    /// <summary>Copies a contiguous tensor into another of its size by the driver's own copy.</summary>
+    public void CopyWithin(Tensor source, Tensor target)
+    {
+        long bytes = (long)source.Count * source.DType.Size();
+        if (!source.IsContiguous || !target.IsContiguous || (long)target.Count * target.DType.Size() != bytes)
+            throw new ShapeException("CopyWithin", $"{source.Shape} into {target.Shape}: contiguous tensors of one size were expected.");
+        memory.View(source.Address, bytes).CopyTo(stream, memory.View(target.Address, bytes));
     }
 
     /// <inheritdoc/>

@@ -54,6 +54,7 @@ public abstract class Objective(Module model)
     /// <summary>Runs something with the model out of training and nothing recorded.</summary>
     protected T Testing<T>(Func<T> test)
     {
+        using Tape.Scope device = Backend.Use(Model.Backend);
         bool training = Model.IsTraining;
         Model.IsTraining = false;
         try

@@ -132,7 +132,7 @@ public partial class CommandTests
     {
         (int code, string output, _) = Run.Here("devices");
         Assert.That(code, Is.Zero);
-        Assert.That(output, Does.Contain("* cpu").And.Contain($"{ThreadTeam.Threads} threads").And.Contain("Chosen: cpu, since"));
+        Assert.That(output, Does.Contain("* cpu").And.Contain($"{ThreadTeam.Threads} threads").And.Contain("Chosen by default: cpu.").And.Contain("--device auto would choose"));
     }
 
     [TestCase("--help")]

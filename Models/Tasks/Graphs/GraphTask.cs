@@ -22,6 +22,7 @@ public abstract class GraphTask : SequenceTask
     readonly List<Example> examples = [];
     readonly List<(int From, int To)> shown = [];
     readonly int digits, radix, edges, labels;
+    float[] said = [], right = [];
 
     private protected sealed class Example
     {
@@ -160,7 +161,10 @@ public abstract class GraphTask : SequenceTask
     {
         if (logits.Shape != episode.Targets.Shape || perSequence.Length != episode.Batch)
             throw new ShapeException(nameof(Correct), $"logits {logits.Shape} and {perSequence.Length} places for targets {episode.Targets.Shape}.");
-        float[] said = logits.ToArray(), right = episode.Targets.ToArray();
+        int count = logits.Count;
+        if (said.Length < count) (said, right) = (new float[count], new float[count]);
+        logits.CopyTo(said.AsSpan(0, count));
+        episode.Targets.CopyTo(right.AsSpan(0, count));
         perSequence.Fill(1);
         for (int t = episode.OutputStart; t < episode.Steps; t++)
             for (int b = 0; b < episode.Batch; b++)
