@@ -11,7 +11,6 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
     const int QuestionsMade = 1000, Epoch = 28 * QuestionsInBatch, QuestionsInBatch = 32, LinearEpochs = 20, Epochs = 100, EpochsToHalve = 25;
     const double MostNorm = 40;
 
-    static readonly Setting<string> data = Setting.Path("data", "A folder of bAbI files, or of Omniglot's zip files; without it the program makes stories, or prototypes, of its own.", "DIR");
     static readonly Setting<int> number = Setting.Count("story-task", "Which of the 20 bAbI tasks; without --data 1, 2, 12 or 20.", most: BabiTask.Count);
     static readonly Setting<int> width = Setting.Count("embedding-width", "Numbers that a sentence becomes.", most: 4096);
     static readonly Setting<int> hops = Setting.Count("hops", "How often the memory is read.", most: 100);
@@ -23,20 +22,17 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
     static readonly Setting<int> linear = Setting.Count("linear-start", "Questions trained on before the hops get their softmax.", least: 0);
     static readonly Setting<string> words = Setting.Derived("words");
 
-    /// <summary>The folder of data: of the one-shot task too.</summary>
-    public static Setting<string> Data => data;
-
     public static new IReadOnlyList<Recipe> All { get; } = [new BabiRecipe()];
 
     public override IReadOnlyList<(Setting, object?)> Defaults { get; } =
     [
-        .. Common((LinearEpochs + Epochs) * Epoch, QuestionsInBatch, learningRate: .01, logEvery: Epoch), data.Open, number.Is(1), width.Is(20), hops.Is(3), capacity.Is(50),
+        .. Common((LinearEpochs + Epochs) * Epoch, QuestionsInBatch, learningRate: .01, logEvery: Epoch), Settings.Data.Open, number.Is(1), width.Is(20), hops.Is(3), capacity.Is(50),
         tying.Is("adjacent"), position.Is(true), time.Is(true), noise.Is(.1), linear.Is(LinearEpochs * Epoch), words.Open,
     ];
 
     public override void Check(RunConfiguration run)
     {
-        if (!run.Has(data) && !BabiGenerator.Tasks.Contains(run.Get(number)))
+        if (!run.Has(Settings.Data) && !BabiGenerator.Tasks.Contains(run.Get(number)))
             throw new UsageException($"--story-task: {run.Get(number)} needs files, so --data; without it one of {string.Join(", ", BabiGenerator.Tasks)} was expected.");
         AtMost((double)run.Get(width) * run.Get(capacity), "--embedding-width x --capacity");
     }
@@ -45,7 +41,7 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
     public override RunConfiguration Prepare(RunConfiguration run)
     {
         // The whole path, so that the run can go on from another folder.
-        if (run.Has(data)) run = run.With(data, Path.GetFullPath(run.Get(data)));
+        if (run.Has(Settings.Data)) run = run.With(Settings.Data, Path.GetFullPath(run.Get(Settings.Data)));
         return run.With(words, string.Join(' ', Load(run, null).Words.Words));
     }
 
@@ -53,7 +49,7 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
     public static WordList Words(RunConfiguration run) => new(run.Get(words).Split(' '));
 
     static BabiTask Load(RunConfiguration run, WordList? words) =>
-        run.Has(data) ? BabiTask.Read(run.Get(data), run.Get(number), words) : BabiTask.Generate(run.Get(number), QuestionsMade, run.Seed);
+        run.Has(Settings.Data) ? BabiTask.Read(run.Get(Settings.Data), run.Get(number), words) : BabiTask.Generate(run.Get(number), QuestionsMade, run.Seed);
 
     /// <summary>The model of a run, with random weights.</summary>
     public static MemN2N CreateModel(RunConfiguration run) => new(Words(run).Count, new()
@@ -106,7 +102,7 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
     {
         (double accuracy, double loss) = objective.Test(cancelled);
         (double trainingAccuracy, double trainingLoss) = objective.TestTraining(cancelled);
-        return new($"{objective.Task.Testing.Count:n0} questions that were not trained on: bAbI task {run.Get(number)}{(run.Has(data) ? "" : ", made by the program")}, {run.Model}, seed {run.Seed}",
+        return new($"{objective.Task.Testing.Count:n0} questions that were not trained on: bAbI task {run.Get(number)}{(run.Has(Settings.Data) ? "" : ", made by the program")}, {run.Model}, seed {run.Seed}",
             ["answered rightly", "error", "nats a question", "of those trained on", "nats"],
             [[$"{accuracy:0.000}", $"{1 - accuracy:0.000}", $"{loss:0.0000}", $"{trainingAccuracy:0.000}", $"{trainingLoss:0.0000}"]], json =>
         {

@@ -17,7 +17,6 @@ abstract class GraphRecipe(string task, string model, int shortest, int longest,
     static readonly Setting<int> minSteps = Setting.Count("min-steps", "The fewest steps of a way in training.", most: 1 << 10);
     static readonly Setting<int> maxSteps = Setting.Count("max-steps", "The most steps of a way in training.", most: 1 << 10);
     static readonly Setting<int> thinking = Setting.Count("thinking", "Steps of time between a question for a path and the answer.", least: 0, most: 1 << 10);
-    static readonly Setting<string> data = Setting.Path("data", "A folder with *.stations.csv and *.connections.csv: parts of this map instead of graphs drawn at random.", "DIR");
 
     public static new IReadOnlyList<Recipe> All { get; } =
     [
@@ -28,7 +27,7 @@ abstract class GraphRecipe(string task, string model, int shortest, int longest,
     public override IReadOnlyList<(Setting, object?)> Defaults { get; } =
     [
         .. Common(sequences: 320_000, batch: 16, learningRate: 3e-3, logEvery: 3200), Settings.EarlyStopping.Open, nodes.Is(6), labels.Is(8), neighbours.Is(4), minSteps.Is(shortest), maxSteps.Is(longest),
-        .. task == "paths" ? [thinking.Is(2)] : ((Setting, object?)[])[], data.Open, .. own,
+        .. task == "paths" ? [thinking.Is(2)] : ((Setting, object?)[])[], Settings.Data.Open, .. own,
     ];
 
     public override void Check(RunConfiguration run)
@@ -41,7 +40,7 @@ abstract class GraphRecipe(string task, string model, int shortest, int longest,
 
     public override Objective Create(RunConfiguration run)
     {
-        GraphTask graphs = CreateTask(run, run.Has(data) ? run.Get(data) : null);
+        GraphTask graphs = CreateTask(run, run.Has(Settings.Data) ? run.Get(Settings.Data) : null);
         return new GraphObjective(CreateModel(run, graphs, new(run.Seed, RandomStreams.Initialization)), graphs);
     }
 

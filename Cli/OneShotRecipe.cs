@@ -20,7 +20,7 @@ abstract class OneShotRecipe(string model, double rate, params (Setting, object?
     public static new IReadOnlyList<Recipe> All { get; } = [new OneShotMannRecipe(), new OneShotLstmRecipe(), new OneShotNtmRecipe()];
 
     public override IReadOnlyList<(Setting, object?)> Defaults { get; } =
-        [.. Common(24_000, 16, rate, logEvery: 1600), BabiRecipe.Data.Open, classes.Is(5), length.Is(50), bits.Is(32), flips.Is(.08), .. own];
+        [.. Common(24_000, 16, rate, logEvery: 1600), Settings.Data.Open, classes.Is(5), length.Is(50), bits.Is(32), flips.Is(.08), .. own];
 
     public override void Check(RunConfiguration run)
     {
@@ -28,13 +28,13 @@ abstract class OneShotRecipe(string model, double rate, params (Setting, object?
             throw new UsageException($"--length: {run.Get(length)} is no multiple of the {run.Get(classes)} classes.");
     }
 
-    public override RunConfiguration Prepare(RunConfiguration run) => run.Has(BabiRecipe.Data) ? run.With(BabiRecipe.Data, Path.GetFullPath(run.Get(BabiRecipe.Data))) : run;
+    public override RunConfiguration Prepare(RunConfiguration run) => run.Has(Settings.Data) ? run.With(Settings.Data, Path.GetFullPath(run.Get(Settings.Data))) : run;
 
     protected abstract SequenceModel CreateModel(RunConfiguration run, int inputs, int outputs, Philox random);
 
     public override Objective Create(RunConfiguration run)
     {
-        (OneShotTask training, OneShotTask testing) = Load(run, run.Has(BabiRecipe.Data) ? run.Get(BabiRecipe.Data) : null);
+        (OneShotTask training, OneShotTask testing) = Load(run, run.Has(Settings.Data) ? run.Get(Settings.Data) : null);
         return new OneShotObjective(CreateModel(run, training.InputWidth, training.Classes, new(run.Seed, RandomStreams.Initialization)), training, testing);
     }
 

@@ -118,6 +118,9 @@ sealed class Setting<T>(string name, string expected, Option? option, Func<Parse
 /// <summary>What more than one recipe can be asked for. Two settings never share a name.</summary>
 static class Settings
 {
+    public static readonly Setting<string> Data = Setting.Path(
+        "data", "A folder of data: bAbI files, Omniglot's zip files, or *.stations.csv and *.connections.csv; without it the program makes stories, prototypes or graphs of its own.", "DIR");
+
     public static readonly Setting<ulong> Seed = Setting.SeedOf("Decides first weights and sequences; 1 by default.");
     public static readonly Setting<long> Sequences = Setting.LongCount("sequences", "Sequences to train on.", most: long.MaxValue / 2);
     public static readonly Setting<int> Batch = Setting.Count("batch", "Sequences of an update.", most: 1_000_000);
