@@ -11,7 +11,7 @@ public static class AttentionOperation
         /// and what <paramref name="causal"/> and <paramref name="window"/> hide is not computed. A query that sees no key gets zeros, and gradients of zero.
         /// </summary>
         /// <remarks>
-        /// Where k and v have fewer heads (dimension -3) than q, and their number divides that of q, each serves a group of neighbouring heads of q (Ainslie et al. 2023; with one head
+        /// Where q is [.., batch, heads, Lq, d], and k and v have fewer heads whose number divides that of q, each serves a group of neighbouring heads of q (Ainslie et al. 2023; with one head
         /// Shazeer 2019). A GPU takes heads of at most 128 numbers.
         /// </remarks>
         /// <param name="k">The keys.</param>
@@ -30,13 +30,14 @@ public static class AttentionOperation
         /// <exception cref="ShapeException">The shapes or types do not fit; a mask requires a gradient; the window is empty.</exception>
         public Tensor ScaledDotProductAttention(Tensor k, Tensor v, Tensor? mask = null, bool causal = false, Tensor? keyPadding = null, int? window = null)
         {
-            if (q.Rank < 3 || k.Rank != q.Rank || v.Rank != q.Rank || q.Shape[^3] == k.Shape[^3] || k.Shape[^3] < 1 || q.Shape[^3] % k.Shape[^3] != 0)
+            bool grouped = q.Rank > 3 && k.Rank == q.Rank && v.Rank == q.Rank && k.Shape[^3] == v.Shape[^3] && k.Shape[^3] is > 0 and int shared && q.Shape[^3] != shared && q.Shape[^3] % shared == 0;
+            if (!grouped)
                 return NeuralMemory.ScaledDotProductAttention.Apply(q, k, v, mask, causal, keyPadding, window);
             int heads = k.Shape[^3], group = q.Shape[^3] / heads, d = q.Rank - 3;
-            Shape grouped = q.Shape.With(d, group).Insert(d, heads);
+            Shape groups = q.Shape.With(d, group).Insert(d, heads);
             if (mask is { Rank: > 2 } m)
                 mask = m.Shape[^3] == 1 ? m.Unsqueeze(m.Rank - 3) : m.Shape[^3] == heads * group ? m.Reshape(m.Shape.With(m.Rank - 3, group).Insert(m.Rank - 3, heads)) : m;
-            return NeuralMemory.ScaledDotProductAttention.Apply(q.Reshape(grouped), Shared(k, d, group), Shared(v, d, group), mask, causal, keyPadding, window).Reshape(q.Shape.With(q.Rank - 1, v.Shape[^1]));
+            return NeuralMemory.ScaledDotProductAttention.Apply(q.Reshape(groups), Shared(k, d, group), Shared(v, d, group), mask, causal, keyPadding, window).Reshape(q.Shape.With(q.Rank - 1, v.Shape[^1]));
         }
 
         /// <summary>

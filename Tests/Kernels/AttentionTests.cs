@@ -114,6 +114,9 @@ public class AttentionTests
         Refuses(() => q.ScaledDotProductAttention(k.Select(0, 0), k), "q [2, 3, 4], k [5, 4] and v [2, 5, 4]: [.., Lq, d], [.., Lk, d] and [.., Lk, dv] were expected.");
         Refuses(() => q.ScaledDotProductAttention(k, k, Tensor.Zeros([5, 3])), "q [2, 3, 4] and k [2, 5, 4]: the mask [5, 3] does not broadcast to the scores [2, 3, 5].");
         Refuses(() => q.ScaledDotProductAttention(k, k, Tensor.Zeros([3, 5], DType.Float64)), "the mask [3, 5] is Float64; Int32 or, as q, Float32 was expected.");
+        Refuses(() => q.ScaledDotProductAttention(k, k, window: 0), "a window of 0 keys: at least 1 was expected.");
+        Refuses(() => Tensor.Zeros([1, 6, 3, 4]).ScaledDotProductAttention(Tensor.Zeros([1, 4, 5, 4]), Tensor.Zeros([1, 4, 5, 4])),
+            "q [1, 6, 3, 4], k [1, 4, 5, 4] and v [1, 4, 5, 4]: all dimensions but the last two must be the same.");
         Refuses(() => q.AttentionWeights(k, keyPadding: Tensor.Zeros([3, 5])), "q [2, 3, 4] and k [2, 5, 4]: the keyPadding [3, 5] was expected to be [batch, Lk], [2, 5].");
         Refuses(() => q.ScaledDotProductAttention(k, k, Tensor.Persistent([3, 5]).RequireGradient()), "a mask requires a gradient, and attention computes none for it. Detach it, or compose attention of AttentionWeights and MatMul.");
 
