@@ -5,8 +5,8 @@ namespace NeuralMemory.Models;
 /// addresses by content, by the order of writing, and by what is free. Symbols and names are those of the paper's Methods.
 /// </summary>
 /// <remarks>
-/// <see cref="Forward"/> runs the fused <see cref="DncScan"/>. <see cref="ForwardComposed"/> computes the same from single operations; it is there to be read, and
-/// to be compared with. The controller is an LSTM of one layer. Links and free gates can be left out, to show what they are for.
+/// <see cref="Forward"/> runs the fused <see cref="DncScan"/>. <see cref="ForwardComposed"/> computes the same from single operations, with the equations
+/// beside the lines. The controller is an LSTM of one layer. Links and free gates can be left out, to show what they are for.
 /// </remarks>
 public sealed class Dnc : SequenceModel
 {
@@ -71,91 +71,14 @@ public sealed class Dnc : SequenceModel
             Zeros([batch, Sizes.ReadHeads, slots]), Zeros([batch, Sizes.Reads]), Zeros([batch, Sizes.Hidden]), Zeros([batch, Sizes.Hidden]));
     }
 
-    /// <summary>As <see cref="Run"/>, composed from single operations, one step at a time.</summary>
+    /// <summary>As <see cref="Run"/>, composed from single operations, one step at a time: see <see cref="DncComposed"/> for the equations. The trace holds the links wherever there are any.</summary>
     public DncRun ForwardComposed(Tensor input, DncState? state = null)
     {
         CheckInput(input);
-        DncState s = state ?? Start(input.Shape[1]);
-        DncState[] states = new DncState[input.Shape[0]];
-        Tensor[] outputs = new Tensor[states.Length];
-        for (int t = 0; t < states.Length; t++)
-        {
-            states[t] = s = Step(input.Select(0, t), s);
-            outputs[t] = Tensor.Concat(-1, s.Reads, s.Hidden).Linear(outputWeight, outputBias);
-        }
-        Tensor All(Func<DncState, Tensor> part) => Tensor.Stack(0, [.. states.Select(part)]).Detach();
-        return new(Tensor.Stack(0, outputs), s, new(All(s => s.ReadWeightings), All(s => s.WriteWeighting), All(s => s.Usage), Sizes.Links ? All(s => s.Links) : null));
+        DncWeights weights = new(readWeight, recurrentWeight, interfaceWeight, interfaceBias);
+        (Tensor y, DncState final) = DncComposed.Apply(input.Linear(inputWeight, inputBias), weights, state ?? Start(input.Shape[1]), Sizes, out DncTrace trace, Sizes.Links);
+        return new(y.Linear(outputWeight, outputBias), final, trace);
     }
-
-    /// <summary>One step: from input x [batch, inputs] and the state before to the state after.</summary>
-    DncState Step(Tensor x, DncState before)
-    {
-        int heads = Sizes.ReadHeads, width = Sizes.Width, batch = x.Shape[0];
-        (Tensor h, Tensor cell) = Controller(x, before);
-
-        // Interface parameters
-        Tensor xi = h.Linear(interfaceWeight, interfaceBias);
-        int at = 0;
-        Tensor Next(int size) => xi.Slice(-1, at, at += size);
-        Tensor readKeys = Next(heads * width).Reshape([batch, heads, width]), readStrengths = 1 + Next(heads).Softplus();                 // oneplus
-        Tensor writeKey = Next(width).Unsqueeze(1), writeStrength = 1 + Next(1).Softplus();
-        Tensor e = Next(width).Sigmoid(), v = Next(width);
-        Tensor f = Sizes.FreeGates ? Next(heads).Sigmoid() : default;
-        Tensor allocationGate = Next(1).Sigmoid(), writeGate = Next(1).Sigmoid();
-        Tensor modes = Sizes.Links ? Next(3 * heads).Reshape([batch, heads, 3]).Softmax() : default;
-
-        // Dynamic memory allocation
-        Tensor u = before.Usage + before.WriteWeighting - before.Usage * before.WriteWeighting;
-        if (Sizes.FreeGates)
-            for (int i = 0; i < heads; i++) u *= 1 - f.Slice(-1, i, i + 1) * before.ReadWeightings.Select(1, i);      // times psi, the retention
-        Tensor a = Allocation(u);
-
-        // Writing
-        Tensor c = Content(before.Memory, writeKey, writeStrength).Squeeze(1);
-        Tensor w = writeGate * (allocationGate * a + (1 - allocationGate) * c);
-        Tensor m = before.Memory * (1 - w.Unsqueeze(2) * e.Unsqueeze(1)) + w.Unsqueeze(2) * v.Unsqueeze(1);          // M = M' (E - w e^T) + w v^T
-
-        // Reading
-        Tensor readWeightings = Content(m, readKeys, readStrengths), p = before.Precedence, links = before.Links;
-        if (Sizes.Links)
-        {
-            // Temporal memory linkage
-            Tensor wi = w.Unsqueeze(2), wj = w.Unsqueeze(1);
-            links = (1 - wi - wj) * links + wi * p.Unsqueeze(1);
-            links *= OffDiagonal();
-            p = (1 - w.Sum([-1], keepDimensions: true)) * p + w;
-            Tensor forward = before.ReadWeightings.MatMul(links.T), backward = before.ReadWeightings.MatMul(links);   // f_r = L w_r', b_r = L^T w_r'
-            readWeightings = modes.Slice(-1, 0, 1) * backward + modes.Slice(-1, 1, 2) * readWeightings + modes.Slice(-1, 2, 3) * forward;
-        }
-        Tensor r = readWeightings.MatMul(m).Reshape([batch, heads * width]);
-        return new(m, u, p, links, w, readWeightings, r, h, cell);
-    }
-
-    (Tensor Hidden, Tensor Cell) Controller(Tensor x, DncState before)
-    {
-        Tensor z = x.Linear(inputWeight, inputBias) + before.Reads.Linear(readWeight) + before.Hidden.Linear(recurrentWeight);
-        Tensor Gate(int k) => z.Slice(-1, k * Sizes.Hidden, (k + 1) * Sizes.Hidden);
-        Tensor c = Gate(1).Sigmoid() * before.Cell + Gate(0).Sigmoid() * Gate(2).Tanh();
-        return (Gate(3).Sigmoid() * c.Tanh(), c);
-    }
-
-    /// <summary>C(M, k, b) = softmax of b D(k, M[i]), the cosine: memory [batch, N, W], keys [batch, heads, W] and strengths [batch, heads] give [batch, heads, N].</summary>
-    static Tensor Content(Tensor m, Tensor keys, Tensor strengths)
-    {
-        static Tensor Length(Tensor x) => (x.Square().Sum(-1) + DncScan.LengthEpsilon).Sqrt();
-        return (strengths.Unsqueeze(2) * keys.MatMul(m.T) / (Length(keys).Unsqueeze(2) * Length(m).Unsqueeze(1))).Softmax();
-    }
-
-    /// <summary>a[phi[j]] = (1 - u[phi[j]]) prod over i &lt; j of u[phi[i]], where phi, the free list, sorts the usage [batch, N].</summary>
-    static Tensor Allocation(Tensor u)
-    {
-        (Tensor sorted, Tensor phi) = u.Sort();
-        Tensor products = Tensor.Concat(-1, Tensor.Ones([u.Shape[0], 1], u.DType), sorted.Slice(-1, 0, u.Shape[1] - 1)).CumulativeProduct();
-        return ((1 - sorted) * products).Gather(-1, phi.To(u.DType).ArgSort());
-    }
-
-    /// <summary>[N, N]: 1, and 0 where a slot meets itself.</summary>
-    Tensor OffDiagonal() => 1 - Tensor.Range(0, Sizes.Slots).OneHot(Sizes.Slots, inputWeight.DType);
 
     void CheckInput(Tensor input)
     {

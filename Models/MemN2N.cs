@@ -1,3 +1,4 @@
+using System.Buffers;
 using NeuralMemory.Tasks;
 
 namespace NeuralMemory.Models;
@@ -41,12 +42,12 @@ public sealed record MemN2NOptions
 /// The end-to-end memory network of Sukhbaatar, Szlam, Weston and Fergus 2015 (arXiv:1503.08895): a story's sentences are memories, a question reads them in several hops, each of which asks
 /// for what the one before has found. Equation numbers are the paper's.
 /// </summary>
-public sealed unsafe class MemN2N : Module
+public sealed class MemN2N : Module
 {
     readonly Tensor[] a, c, timesA, timesC;                                           // [vocabulary, d], [capacity, d]; of hop k at k - 1
     readonly Tensor b, w;
     readonly Tensor? h;
-    readonly Tensor column;                                                           // k/d of section 4.1
+    readonly double[] column;                                                         // k/d of section 4.1
     readonly Tensor[] p;                                                              // where each hop looks, [batch, sentences]
 
     /// <summary>A network with weights drawn from N(0, 0.1) (section 4.2).</summary>
@@ -78,8 +79,7 @@ public sealed unsafe class MemN2N : Module
         b = adjacent ? a[0] : Words("b");
         w = adjacent ? c[^1] : Words("w");
         h = adjacent ? null : Parameter("h", [options.Width, options.Width], Initializers.Normal(.1), random);
-        column = Tensor.Persistent([options.Width], DType.Float64);
-        for (int k = 1; k <= options.Width; k++) column.Pointer<double>()[k - 1] = (double)k / options.Width;
+        column = [.. Enumerable.Range(1, options.Width).Select(k => (double)k / options.Width)];
     }
 
     /// <summary>How many words there are.</summary>
@@ -128,7 +128,7 @@ public sealed unsafe class MemN2N : Module
     }
 
     /// <summary>Sentences as bags of words and the words' weights, [.., words]: l = first + column * second.</summary>
-    readonly record struct Bags(Tensor Words, Tensor First, Tensor Second);
+    readonly record struct Bags(Tensor Words, Tensor First, Tensor Second, Tensor Column);
 
     /// <summary>
     /// Section 4.1: the words' weights <c>l_kj = (1 - j/J) - (k/d) (1 - 2j/J)</c> for word j of J in column k of d, both from 1; or 1 in a bag of words.
@@ -136,41 +136,66 @@ public sealed unsafe class MemN2N : Module
     Bags Encode(Tensor words, Tensor counts)
     {
         int longest = words.Shape[^1];
-        Tensor first = Tensor.Zeros(words.Shape, DType.Float64), second = Tensor.Zeros(words.Shape, DType.Float64);
+        int[] lengths = ArrayPool<int>.Shared.Rent(counts.Count);
+        double[] first = ArrayPool<double>.Shared.Rent(words.Count), second = ArrayPool<double>.Shared.Rent(words.Count);
+        counts.CopyTo(lengths.AsSpan(0, counts.Count));
+        first.AsSpan(0, words.Count).Clear();
+        second.AsSpan(0, words.Count).Clear();
         for (int i = 0; i < counts.Count; i++)
         {
-            double n = counts.Pointer<int>()[i];
+            double n = lengths[i];
             for (int j = 1; j <= n; j++)
             {
-                first.Pointer<double>()[i * longest + j - 1] = Options.PositionEncoding ? 1 - j / n : 1;
-                second.Pointer<double>()[i * longest + j - 1] = -(1 - 2 * j / n);
+                first[i * longest + j - 1] = Options.PositionEncoding ? 1 - j / n : 1;
+                second[i * longest + j - 1] = -(1 - 2 * j / n);
             }
         }
-        return new(words, first.To(b.DType), second.To(b.DType));
+        Bags bags = new(words, Constant(first, words.Shape), Constant(second, words.Shape), Constant(column, [Options.Width]));
+        ArrayPool<int>.Shared.Return(lengths);
+        ArrayPool<double>.Shared.Return(first);
+        ArrayPool<double>.Shared.Return(second);
+        return bags;
     }
 
     /// <summary>sum_j l_j * A x_j: [.., d].</summary>
     Tensor Embed(Tensor table, Bags bags)
     {
         Tensor first = table.EmbeddingBag(bags.Words, bags.First);
-        return Options.PositionEncoding ? first + column.To(table.DType) * table.EmbeddingBag(bags.Words, bags.Second) : first;
+        return Options.PositionEncoding ? first + bags.Column * table.EmbeddingBag(bags.Words, bags.Second) : first;
     }
 
     /// <summary>How many memories are newer than each sentence, empty ones included, and 1 where there is a sentence: both [batch, slots, 1].</summary>
     (Tensor Ages, Tensor Present) Ages(Tensor counts)
     {
-        int slots = counts.Shape[1];
-        Tensor ages = Tensor.Zeros([counts.Shape[0], slots, 1], DType.Int32), present = Tensor.Zeros(ages.Shape);
+        int slots = counts.Shape[1], count = counts.Count;
+        int[] lengths = ArrayPool<int>.Shared.Rent(count), ages = ArrayPool<int>.Shared.Rent(count);
+        double[] present = ArrayPool<double>.Shared.Rent(count);
+        counts.CopyTo(lengths.AsSpan(0, count));
+        ages.AsSpan(0, count).Clear();
+        present.AsSpan(0, count).Clear();
         for (int i = 0; i < counts.Shape[0]; i++)
             for (int slot = slots - 1, age = 0; slot >= 0; slot--)
             {
                 int at = i * slots + slot;
-                if (counts.Pointer<int>()[at] == 0) continue;
+                if (lengths[at] == 0) continue;
                 if (IsTraining && Options.TimeNoise > 0 && Noise.NextDouble() < Options.TimeNoise) age++;
-                ages.Pointer<int>()[at] = Math.Min(age++, Options.Capacity - 1);
-                present.Pointer<float>()[at] = 1;
+                ages[at] = Math.Min(age++, Options.Capacity - 1);
+                present[at] = 1;
             }
-        return (ages, present.To(b.DType));
+        Shape shape = [counts.Shape[0], slots, 1];
+        (Tensor, Tensor) result = (Tensor.From(ages.AsSpan(0, count), shape), Constant(present, shape));
+        ArrayPool<int>.Shared.Return(lengths);
+        ArrayPool<int>.Shared.Return(ages);
+        ArrayPool<double>.Shared.Return(present);
+        return result;
+    }
+
+    /// <summary>The first of some numbers, as many as the shape has, in the weights' type.</summary>
+    Tensor Constant(double[] values, Shape shape)
+    {
+        Tensor tensor = Tensor.Empty(shape, b.DType);
+        tensor.CopyFrom<double>(values.AsSpan(0, shape.Count));
+        return tensor;
     }
 }
 

@@ -1,4 +1,5 @@
 using System.Numerics;
+using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -32,7 +33,8 @@ public readonly record struct DncTrace(Tensor ReadWeightings, Tensor WriteWeight
 
 /// <summary>
 /// A Differentiable Neural Computer over a whole sequence (Graves et al. 2016, "Hybrid computing using a neural network with dynamic external memory", Methods), fused: the memory and
-/// the links of a sequence stay in the cache while the loop over time runs, forwards and backwards. Equal in value and every gradient to the model composed of single operations. At every step
+/// the links of a sequence stay in the cache while the loop over time runs, forwards and backwards. Equal in value and every gradient to <see cref="DncComposed"/>, which a GPU runs instead.
+/// At every step
 /// <code>
 /// z = x + W_r r' + W_h h'                      x = W_x input + b is one product for the whole sequence, made before
 /// h = LSTM gates of z
@@ -79,7 +81,7 @@ public sealed unsafe class DncScan : Operation<DncScan>
     {
         public static Saved Make(in DncSizes s, int time, int batch, DType type, bool keeps)
         {
-            int steps = keeps ? time : Math.Min(time, 1), states = keeps ? time + 1 : 2, slots = s.PaddedSlots, linked = Recurrence.Pad(s.LinkedSlots), heads = s.ReadHeads;
+            int steps = keeps ? time : 1, states = keeps ? time + 1 : 2, slots = s.PaddedSlots, linked = Recurrence.Pad(s.LinkedSlots), heads = s.ReadHeads;
             Tensor New(Shape shape) => Tensor.Empty(shape, type);
             return new(
                 New([states, batch, Recurrence.Pad(s.Reads + s.Hidden)]), New([steps, batch, Recurrence.Pad(s.Gates)]), New([states, batch, s.Hidden]),
@@ -107,8 +109,8 @@ public sealed unsafe class DncScan : Operation<DncScan>
     /// <exception cref="ShapeException">A shape does not follow from the sizes, or links are asked for where there are none.</exception>
     public static (Tensor Output, DncState Final) Apply(Tensor x, in DncWeights weights, in DncState start, in DncSizes sizes, out DncTrace trace, bool traceLinks = false)
     {
-        (int time, int batch) = Check(x, weights, start, sizes);
-        if (traceLinks && !sizes.Links) throw new ShapeException(nameof(DncScan), "the trace cannot hold links: the machine has none.");
+        (int time, int batch) = Check(x, weights, start, sizes, traceLinks);
+        if (time == 0 || GpuBackend.Current is not null) return DncComposed.Apply(x, weights, start, sizes, out trace, traceLinks);
         DncSizes s = sizes;
         DncState from = new(start.Memory.Contiguous(), start.Usage.Contiguous(), start.Precedence.Contiguous(), start.Links.Contiguous(), start.WriteWeighting.Contiguous(),
             start.ReadWeightings.Contiguous(), start.Reads.Contiguous(), start.Hidden.Contiguous(), start.Cell.Contiguous());
@@ -135,10 +137,10 @@ public sealed unsafe class DncScan : Operation<DncScan>
 
         if (Record([y, last.Memory, last.Usage, last.Precedence, last.Links, last.WriteWeighting, last.ReadWeightings, last.Cell], inputs) is { } node)
             (node.sizes, node.saved) = (s, saved);
-        return (y, time == 0 ? last : last with { Reads = y.Select(0, ^1).Slice(-1, 0, s.Reads), Hidden = y.Select(0, ^1).Slice(-1, s.Reads, s.Reads + s.Hidden) });
+        return (y, last with { Reads = y.Select(0, ^1).Slice(-1, 0, s.Reads), Hidden = y.Select(0, ^1).Slice(-1, s.Reads, s.Reads + s.Hidden) });
     }
 
-    static (int Time, int Batch) Check(Tensor x, in DncWeights w, in DncState start, in DncSizes s)
+    internal static (int Time, int Batch) Check(Tensor x, in DncWeights w, in DncState start, in DncSizes s, bool traceLinks)
     {
         const string name = nameof(DncScan);
         s.Check(name);
@@ -163,6 +165,7 @@ public sealed unsafe class DncScan : Operation<DncScan>
         Expect("the vectors read", start.Reads, [batch, s.Reads]);
         Expect("the hidden state", start.Hidden, [batch, s.Hidden]);
         Expect("the cell", start.Cell, [batch, s.Hidden]);
+        if (traceLinks && !s.Links) throw new ShapeException(name, "the trace cannot hold links: the machine has none.");
         return (x.Shape[0], batch);
     }
 
@@ -392,7 +395,7 @@ public sealed unsafe class DncScan : Operation<DncScan>
         if (NeedsGradient(7)) Summation.AddInto(Unpadded(carried.Precedence), InputGradient(7));
         if (NeedsGradient(8)) Summation.AddInto(Unpadded(carried.Links), InputGradient(8));
         if (NeedsGradient(9)) Summation.AddInto(Unpadded(carried.Write), InputGradient(9));
-        if (NeedsGradient(10)) Summation.AddInto(Unpadded(carried.Reads), InputGradient(10));
+        if (NeedsGradient(10) && (s.Links || s.FreeGates)) Summation.AddInto(Unpadded(carried.Reads), InputGradient(10));
         if (NeedsGradient(11)) Summation.AddInto(carried.V.Slice(1, 0, s.Reads), InputGradient(11));
         if (NeedsGradient(12)) Summation.AddInto(carried.V.Slice(1, s.Reads, inputs), InputGradient(12));
         if (NeedsGradient(13)) Summation.AddInto(carried.Cell, InputGradient(13));

@@ -1,3 +1,4 @@
+using System.Buffers;
 using NeuralMemory.Models;
 using NeuralMemory.Tasks;
 
@@ -14,6 +15,7 @@ public sealed class OneShotObjective : Objective
     readonly SequenceModel model;
     readonly OneShotTask testing;
     readonly int[] presentations;
+    readonly double[] counts;
     OneShotEpisode episode;
     Tensor logits;
 
@@ -30,6 +32,7 @@ public sealed class OneShotObjective : Objective
                 $"The model has {model.Inputs} inputs and {model.Outputs} outputs, but the task {training.Name} has {training.InputWidth} and {training.Classes}.", nameof(model));
         (this.model, Task, this.testing) = (model, training, testing ?? training);
         presentations = [.. shown.Where(k => k <= training.Length / training.Classes)];
+        counts = new double[1 + training.Length / training.Classes];
         Metrics = ["accuracy", .. presentations.Select(k => $"accuracy_{k}")];
     }
 
@@ -57,16 +60,26 @@ public sealed class OneShotObjective : Objective
     public override long TimeSteps => episode.Labels.Count;
 
     /// <inheritdoc/>
-    public override unsafe void Measure(double loss, Span<double> sums)
+    public override void Measure(double loss, Span<double> sums)
     {
-        int* presentation = episode.Presentations.Pointer<int>();
-        for (int row = 0; row < episode.Labels.Count; row++)
-        {
-            if (!Classification.IsRight(logits, episode.Labels, row)) continue;
-            sums[0] += 1.0 / Task.Length;
-            int i = Array.IndexOf(presentations, presentation[row]);
-            if (i >= 0) sums[1 + i] += 1.0 / Task.Classes;
-        }
+        Array.Clear(counts);
+        Count(episode, logits, counts);
+        foreach (double count in counts) sums[0] += count / Task.Length;
+        for (int i = 0; i < presentations.Length; i++) sums[1 + i] += counts[presentations[i]] / Task.Classes;
+    }
+
+    /// <summary>Adds to the k-th number how many samples were named rightly at the k-th presentation of their class.</summary>
+    static void Count(OneShotEpisode episode, Tensor logits, double[] right)
+    {
+        int rows = episode.Labels.Count;
+        bool[] isRight = ArrayPool<bool>.Shared.Rent(rows);
+        int[] presentation = ArrayPool<int>.Shared.Rent(rows);
+        Classification.Judge(logits, episode.Labels, isRight.AsSpan(0, rows));
+        episode.Presentations.CopyTo(presentation.AsSpan(0, rows));
+        for (int row = 0; row < rows; row++)
+            if (isRight[row]) right[presentation[row]]++;
+        ArrayPool<bool>.Shared.Return(isRight);
+        ArrayPool<int>.Shared.Return(presentation);
     }
 
     /// <inheritdoc/>
@@ -79,7 +92,7 @@ public sealed class OneShotObjective : Objective
     /// <param name="cancelled">Ends it.</param>
     /// <returns>The accuracy over all presentations, and after it that of each: the first, the second, ...</returns>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public unsafe double[] Test(int episodes, int batch, Philox random, CancellationToken cancelled = default) => Testing(() =>
+    public double[] Test(int episodes, int batch, Philox random, CancellationToken cancelled = default) => Testing(() =>
     {
         double[] right = new double[1 + Task.Length / Task.Classes];
         int run = 0;
@@ -90,9 +103,7 @@ public sealed class OneShotObjective : Objective
             using (Tape.Step())
             {
                 OneShotEpisode shown = testing.Next(random, count);
-                Tensor answers = model.Forward(shown.Inputs);
-                for (int row = 0; row < shown.Labels.Count; row++)
-                    if (Classification.IsRight(answers, shown.Labels, row)) right[shown.Presentations.Pointer<int>()[row]]++;
+                Count(shown, model.Forward(shown.Inputs), right);
             }
         }
         for (int k = 1; k < right.Length; k++) right[k] /= (double)run * Task.Classes;

@@ -140,6 +140,24 @@ public sealed class DncTests
     }
 
     [TestCaseSource(nameof(Sizes))]
+    public void A_sequence_of_no_steps_leaves_the_state_as_it_was(DncSizes sizes)
+    {
+        Dnc machine = Make(sizes);
+        Tensor nothing = Tensor.Zeros([0, 2, 4]);
+        using (Tape.Step())
+        {
+            DncState given = Normalized(State(sizes, 2, DType.Float32));
+            foreach (DncRun run in (DncRun[])[machine.Run(nothing, given, traceLinks: sizes.Links), machine.ForwardComposed(nothing, given)])
+            {
+                Assert.That(run.Output.Shape, Is.EqualTo(new Shape([0, 2, 3])));
+                Assert.That(run.Trace.ReadWeightings.Shape, Is.EqualTo(new Shape([0, 2, sizes.ReadHeads, sizes.Slots])));
+                Assert.That(run.Trace.Links?.Shape, Is.EqualTo(sizes.Links ? new Shape([0, 2, sizes.Slots, sizes.Slots]) : (Shape?)null));
+                foreach ((Tensor part, Tensor expected) in Parts(run).Skip(1).Zip(Parts(new(run.Output, given, default)).Skip(1))) Assert.That(part.ToArray(), Is.EqualTo(expected.ToArray()));
+            }
+        }
+    }
+
+    [TestCaseSource(nameof(Sizes))]
     public void Passes_the_gradient_check(DncSizes sizes)
     {
         Dnc machine = new(2, 2, sizes with { Hidden = 4 }, new Philox(3));
@@ -292,7 +310,8 @@ public sealed class DncTests
         Assert.That(() => Make(Small).Forward(Tensor.Zeros([5, 2, 3])), Throws.TypeOf<ShapeException>().With.Message.EqualTo("Dnc: the input is [5, 2, 3]; [time, batch, 4] was expected."));
         Assert.That(() => Make(Small).ForwardComposed(Tensor.Zeros([5, 4])), Throws.TypeOf<ShapeException>().With.Message.EqualTo("Dnc: the input is [5, 4]; [time, batch, 4] was expected."));
         Tensor input = Tensor.Zeros([5, 2, 4]);
-        Assert.That(() => Make(Small).Run(input, Make(Small).Start(3)), Throws.TypeOf<ShapeException>().With.Message.EqualTo("DncScan: the memory is [3, 7, 3]; [2, 7, 3] was expected."));
+        foreach (Func<Dnc, Tensor, DncState?, DncRun> run in (Func<Dnc, Tensor, DncState?, DncRun>[])[(m, x, s) => m.Run(x, s), (m, x, s) => m.ForwardComposed(x, s)])
+            Assert.That(() => run(Make(Small), input, Make(Small).Start(3)), Throws.TypeOf<ShapeException>().With.Message.EqualTo("DncScan: the memory is [3, 7, 3]; [2, 7, 3] was expected."));
         Assert.That(() => Make(Small).Run(input, Make(Small).Start(2) with { Usage = Tensor.Zeros([2, 6]) }),
             Throws.TypeOf<ShapeException>().With.Message.EqualTo("DncScan: the usage is [2, 6]; [2, 7] was expected."));
         Assert.That(() => Make(Small).Run(input, Make(Small with { Links = false }).Start(2)),

@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace NeuralMemory.Tasks;
 
 /// <summary>Questions side by side, as tensors of the current step of the tape. A place that holds no word or sentence holds 0, and the counts say so.</summary>
@@ -16,7 +18,7 @@ public readonly record struct StoryBatch(Tensor Sentences, Tensor SentenceWords,
     /// <param name="chosen">Which of them.</param>
     /// <param name="capacity">The most sentences of a story to keep: the newest.</param>
     /// <exception cref="ArgumentOutOfRangeException">None is chosen, or the capacity is not positive.</exception>
-    public static unsafe StoryBatch Of(IReadOnlyList<BabiExample> examples, ReadOnlySpan<int> chosen, int capacity)
+    public static StoryBatch Of(IReadOnlyList<BabiExample> examples, ReadOnlySpan<int> chosen, int capacity)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(chosen.Length, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
@@ -28,21 +30,33 @@ public readonly record struct StoryBatch(Tensor Sentences, Tensor SentenceWords,
             longest = Math.Max(longest, example.Question.Length);
             for (int s = First(example); s < example.Story.Length; s++) words = Math.Max(words, example.Story[s].Length);
         }
-        StoryBatch batch = new(Tensor.Zeros([chosen.Length, slots, words], DType.Int32), Tensor.Zeros([chosen.Length, slots], DType.Int32),
-            Tensor.Zeros([chosen.Length, longest], DType.Int32), Tensor.Zeros([chosen.Length], DType.Int32), Tensor.Zeros([chosen.Length], DType.Int32));
-        for (int b = 0; b < chosen.Length; b++)
+        int batch = chosen.Length, all = batch * (slots * words + slots + longest + 2);
+        int[] numbers = ArrayPool<int>.Shared.Rent(all);
+        Span<int> rest = numbers.AsSpan(0, all), sentences = Take(ref rest, batch * slots * words), sentenceWords = Take(ref rest, batch * slots),
+            questions = Take(ref rest, batch * longest), questionWords = Take(ref rest, batch), answers = Take(ref rest, batch);
+        numbers.AsSpan(0, all).Clear();
+        for (int b = 0; b < batch; b++)
         {
             BabiExample example = examples[chosen[b]];
-            for (int s = First(example), slot = 0; s < example.Story.Length; s++, slot++)
+            for (int s = First(example), slot = b * slots; s < example.Story.Length; s++, slot++)
             {
-                example.Story[s].CopyTo(new Span<int>(batch.Sentences.Pointer<int>() + (b * slots + slot) * words, words));
-                batch.SentenceWords.Pointer<int>()[b * slots + slot] = example.Story[s].Length;
+                example.Story[s].CopyTo(sentences[(slot * words)..]);
+                sentenceWords[slot] = example.Story[s].Length;
             }
-            example.Question.CopyTo(new Span<int>(batch.Questions.Pointer<int>() + b * longest, longest));
-            batch.QuestionWords.Pointer<int>()[b] = example.Question.Length;
-            batch.Answers.Pointer<int>()[b] = example.Answer;
+            example.Question.CopyTo(questions[(b * longest)..]);
+            (questionWords[b], answers[b]) = (example.Question.Length, example.Answer);
         }
-        return batch;
+        StoryBatch stories = new(Tensor.From(sentences, [batch, slots, words]), Tensor.From(sentenceWords, [batch, slots]), Tensor.From(questions, [batch, longest]),
+            Tensor.From(questionWords, [batch]), Tensor.From(answers, [batch]));
+        ArrayPool<int>.Shared.Return(numbers);
+        return stories;
+
+        static Span<int> Take(ref Span<int> rest, int count)
+        {
+            Span<int> taken = rest[..count];
+            rest = rest[count..];
+            return taken;
+        }
 
         int First(BabiExample example) => Math.Max(0, example.Story.Length - capacity);
     }
