@@ -27,28 +27,28 @@ public class GpuModelTests
         Optimizer Optimizer { get; }
     }
 
-    /// <summary>The copy task with the paper's sizes, two sequences side by side.</summary>
-    sealed class NtmTraining : ITraining
+    /// <summary>The copy task, two sequences side by side.</summary>
+    sealed class CopyTraining : ITraining
     {
         readonly CopyTask task = new(minLength: 3, maxLength: 5);
         readonly Philox episodes = new(1, 1);
-        readonly Ntm ntm;
+        readonly SequenceModel model;
 
-        public NtmTraining(Backend backend)
+        public CopyTraining(Backend backend, Func<int, int, SequenceModel> make)
         {
-            ntm = new(task.InputWidth, task.OutputWidth, Ntm.PaperSizes, new Philox(1));
-            ntm.To(backend);
-            Optimizer = new RmsProp(ntm.Parameters, 1e-3, 0.95, 1e-6, momentum: 0.9);
+            model = make(task.InputWidth, task.OutputWidth);
+            model.To(backend);
+            Optimizer = new RmsProp(model.Parameters, 1e-3, 0.95, 1e-6, momentum: 0.9);
         }
 
-        public Module Model => ntm;
+        public Module Model => model;
 
         public Optimizer Optimizer { get; }
 
         public Tensor Loss()
         {
             Episode episode = task.Next(episodes, 2);
-            return episode.Output(ntm.Forward(episode.Inputs)).BinaryCrossEntropyWithLogits(episode.Output(episode.Targets));
+            return episode.Output(model.Forward(episode.Inputs)).BinaryCrossEntropyWithLogits(episode.Output(episode.Targets));
         }
     }
 
@@ -105,7 +105,13 @@ public class GpuModelTests
 
     static ITraining Make(string model, Backend backend)
     {
-        using (Backend.Use(backend)) return model == "NTM" ? new NtmTraining(backend) : new TransformerTraining(backend);
+        using (Backend.Use(backend))
+            return model switch
+            {
+                "NTM" => new CopyTraining(backend, (inputs, outputs) => new Ntm(inputs, outputs, Ntm.PaperSizes, new Philox(1))),
+                "DNC" => new CopyTraining(backend, (inputs, outputs) => new Dnc(inputs, outputs, new(16, 6, 4, 2), new Philox(1))),
+                _ => new TransformerTraining(backend),
+            };
     }
 
     static double Step(ITraining training, Backend backend)
@@ -122,7 +128,7 @@ public class GpuModelTests
     }
 
     [Test]
-    public void A_step_has_the_CPUs_loss_and_gradients([Values("NTM", "Transformer")] string model)
+    public void A_step_has_the_CPUs_loss_and_gradients([Values("NTM", "DNC", "Transformer")] string model)
     {
         float[][] Gradients(Backend backend, out double loss)
         {
@@ -149,7 +155,7 @@ public class GpuModelTests
 
     /// <summary>Rounding errors grow as training goes on; over ten steps they stay below a hundredth of what the loss changes by.</summary>
     [Test]
-    public void Ten_steps_have_the_CPUs_curve([Values("NTM", "Transformer")] string model)
+    public void Ten_steps_have_the_CPUs_curve([Values("NTM", "DNC", "Transformer")] string model)
     {
         double[] Curve(Backend backend)
         {
@@ -162,6 +168,7 @@ public class GpuModelTests
     }
 
     [TestCase("NTM", 70)]
+    [TestCase("DNC", 2800)]
     [TestCase("Transformer", 220)]
     public void A_step_copies_nothing_but_the_loss_and_takes_nothing_from_the_driver(string model, int mostLaunches)
     {
