@@ -109,6 +109,8 @@ public class GpuModelTests
             return model switch
             {
                 "NTM" => new CopyTraining(backend, (inputs, outputs) => new Ntm(inputs, outputs, Ntm.PaperSizes, new Philox(1))),
+                "NTM, memory too large for a group" => new CopyTraining(
+                    backend, (inputs, outputs) => new Ntm(inputs, outputs, Ntm.PaperSizes with { Hidden = 10, Slots = 1000, Width = 12, WriteHeads = 2 }, new Philox(1))),
                 "DNC" => new CopyTraining(backend, (inputs, outputs) => new Dnc(inputs, outputs, new(16, 6, 4, 2), new Philox(1))),
                 _ => new TransformerTraining(backend),
             };
@@ -128,7 +130,7 @@ public class GpuModelTests
     }
 
     [Test]
-    public void A_step_has_the_CPUs_loss_and_gradients([Values("NTM", "DNC", "Transformer")] string model)
+    public void A_step_has_the_CPUs_loss_and_gradients([Values("NTM", "NTM, memory too large for a group", "DNC", "Transformer")] string model)
     {
         float[][] Gradients(Backend backend, out double loss)
         {

@@ -63,6 +63,16 @@ public class DeviceTests
     }
 
     [Test]
+    public void A_recurrence_that_needs_more_shared_memory_than_a_group_has_is_refused()
+    {
+        GpuBackend gpu = GpuTesting.Device;
+        using (Backend.Use(gpu))
+        using (Tape.Step())
+            Assert.That(() => RnnScan.Apply(Tensor.Zeros([1, 1, 7000]), Tensor.Zeros([7000, 7000]), Tensor.Zeros([1, 7000])),
+                Throws.TypeOf<DeviceException>().With.Message.StartsWith($"RnnScan needs {14000:n0} floats of shared memory for a step; a group on {gpu.Name} has {12288:n0}."));
+    }
+
+    [Test]
     public void Steps_of_two_devices_nest()
     {
         GpuBackend gpu = GpuTesting.Device;
