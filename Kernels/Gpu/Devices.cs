@@ -14,7 +14,7 @@ namespace NeuralMemory;
 public sealed record DeviceInfo(string Name, string Description);
 
 /// <summary>The devices of this machine, by the names that users give them.</summary>
-/// <remarks>GPUs need a build with ILGPU (<c>-p:Ilgpu=true</c>); one without it has the emulator in their place, which is chosen only by name.</remarks>
+/// <remarks>OpenCL devices that are no GPUs are left out. GPUs need a build with ILGPU (<c>-p:Ilgpu=true</c>); one without it has the emulator in their place, which is chosen only by name.</remarks>
 public static class Devices
 {
     /// <summary>What is there, the CPU first.</summary>
@@ -108,7 +108,8 @@ public static class Devices
         List<(string, Device)> named = [];
         foreach (CudaDevice device in context.GetCudaDevices()) named.Add(($"cuda:{named.Count}", device));
         int cuda = named.Count;
-        foreach (CLDevice device in context.GetCLDevices()) named.Add(($"opencl:{named.Count - cuda}", device));
+        foreach (CLDevice device in context.GetCLDevices())
+            if ((device.DeviceType & CLDeviceType.CL_DEVICE_TYPE_GPU) != 0) named.Add(($"opencl:{named.Count - cuda}", device));
         return named;
     }
 #else
