@@ -91,19 +91,6 @@ public class LanguageAndReverseTests
         Assert.That(Write("--temperature", "2", "--top-k", "5", "--top-p", "0.9"), Is.Not.EqualTo(greedy));
     }
 
-    static void Refuses(string[] arguments, params string[] named)
-    {
-        (int code, string output, string error) = Run.Here(arguments);
-        using (Assert.EnterMultipleScope())
-        {
-            Assert.That(code, Is.EqualTo(2), error);
-            Assert.That(output, Is.Empty);
-            Assert.That(error, Does.StartWith("neuralmemory: ").And.EndsWith("\n"));
-            Assert.That(error.TrimEnd('\n'), Does.Not.Contain('\n').And.Not.Contain("Exception").And.Not.Contain("   at "));
-            foreach (string name in named) Assert.That(error, Does.Contain(name));
-        }
-    }
-
     [TestCase("train reverse --model gpt", "--model", "'gpt'", "bahdanau, seq2seq, transformer")]
     [TestCase("train reverse --slots 3", "--slots", "bahdanau")]
     [TestCase("train reverse --model transformer --width 7", "--width", "7", "odd")]
@@ -130,16 +117,16 @@ public class LanguageAndReverseTests
     [TestCase("generate /nowhere --prompt a --top-p 1.5", "--top-p")]
     [TestCase("generate /nowhere --prompt a --temperature 0", "--temperature")]
     [TestCase("generate /nowhere --prompt a --greedy --top-k 2", "--greedy", "--top-k")]
-    public void Arguments(string arguments, params string[] named) => Refuses(arguments.Split(' '), named);
+    public void Arguments(string arguments, params string[] named) => Run.Refuses(arguments.Split(' '), named);
 
     [Test]
     public void A_prompt_that_the_model_cannot_read()
     {
-        Refuses(["generate", gpt], "--prompt");
-        Refuses(["generate", gpt, "--prompt", ""], "--prompt");
-        Refuses(["generate", gpt, "--prompt", "alleQ"], "--prompt", "character 5", "'Q' (U+0051)", "characters that the model knows");
-        Refuses(["generate", gpt, "--prompt", "alle die alle die"], "--prompt", "17 characters", "16");
-        Refuses(["generate", reverse, "--prompt", "a"], reverse, "reverse", "lm");
+        Run.Refuses(["generate", gpt], "--prompt");
+        Run.Refuses(["generate", gpt, "--prompt", ""], "--prompt");
+        Run.Refuses(["generate", gpt, "--prompt", "alleQ"], "--prompt", "character 5", "'Q' (U+0051)", "characters that the model knows");
+        Run.Refuses(["generate", gpt, "--prompt", "alle die alle die"], "--prompt", "17 characters", "16");
+        Run.Refuses(["generate", reverse, "--prompt", "a"], reverse, "reverse", "lm");
     }
 
     [Test]
@@ -147,16 +134,16 @@ public class LanguageAndReverseTests
     {
         string bad = scratch["bad.txt"];
         File.WriteAllText(bad, "");
-        Refuses(["train", "lm", "--text", bad], bad, "empty");
+        Run.Refuses(["train", "lm", "--text", bad], bad, "empty");
         File.WriteAllText(bad, "too short");
-        Refuses(["train", "lm", "--text", bad], bad, "9 characters are too few");
+        Run.Refuses(["train", "lm", "--text", bad], bad, "9 characters are too few");
         File.WriteAllBytes(bad, [.. Encoding.UTF8.GetBytes(new string('x', 999)), 0xE9, (byte)'x']);
-        Refuses(["train", "lm", "--text", bad], bad, "byte 999", "0xE9");
+        Run.Refuses(["train", "lm", "--text", bad], bad, "byte 999", "0xE9");
         File.WriteAllText(bad, new string('a', 2000) + 'Q');
-        Refuses(["eval", gpt, "--data", bad], bad, "character 2001", "'Q'");
-        Refuses(["eval", gpt, "--length", "3"], "--length", "lm");
-        Refuses(["eval", gpt, "--batches", "3"], "--batches", "lm");
-        Refuses(["eval", reverse, "--data", bad], "--data", "reverse");
+        Run.Refuses(["eval", gpt, "--data", bad], bad, "character 2001", "'Q'");
+        Run.Refuses(["eval", gpt, "--length", "3"], "--length", "lm");
+        Run.Refuses(["eval", gpt, "--batches", "3"], "--batches", "lm");
+        Run.Refuses(["eval", reverse, "--data", bad], "--data", "reverse");
     }
 
     /// <summary>A run keeps its characters: a text that has changed does not go unnoticed.</summary>
@@ -167,10 +154,10 @@ public class LanguageAndReverseTests
         File.Copy(text, copy);
         Assert.That(Run.Here("train", "lm", "--text", copy, "--sequences", "12", "--width", "8", "--heads", "2", "--layers", "1", "--window", "16", "--out", folder).Code, Is.Zero);
         File.AppendAllText(copy, "Q");
-        Refuses(["train", "--resume", folder, "--sequences", "24"], copy, "'Q'");
+        Run.Refuses(["train", "--resume", folder, "--sequences", "24"], copy, "'Q'");
         File.Delete(copy);
-        Refuses(["train", "--resume", folder, "--sequences", "24"], copy, "no such file");
-        Refuses(["eval", folder], copy, "no such file");
+        Run.Refuses(["train", "--resume", folder, "--sequences", "24"], copy, "no such file");
+        Run.Refuses(["eval", folder], copy, "no such file");
         Assert.That(Run.Here("generate", folder, "--prompt", "alle", "--max-tokens", "5").Code, Is.Zero, "to write, no text is needed");
     }
 
@@ -185,7 +172,7 @@ public class LanguageAndReverseTests
         Assert.That(svg.Elements(space + "polyline").Count(), Is.EqualTo(2));
         Assert.That(svg.Elements(space + "text").Select(text => text.Value), Does.Contain("a < b & c").And.Contain("sequences").And.Contain("accuracy").And.Contain("reverse"));
         Assert.That(Run.Here("plot", gpt, "--log", "--out", file).Code, Is.Zero);
-        Refuses(["plot", reverse, "--metric", "wings", "--out", file], "--metric", "wings", "loss, accuracy, validation_accuracy");
+        Run.Refuses(["plot", reverse, "--metric", "wings", "--out", file], "--metric", "wings", "loss, accuracy, validation_accuracy");
     }
 
     [Test]

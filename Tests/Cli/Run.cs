@@ -29,6 +29,20 @@ static partial class Run
         return (code, output.ToString(), error.ToString());
     }
 
+    /// <summary>Bad input: exit code 2, nothing on standard output, and one line that says what is wrong and holds every text of <paramref name="named"/>.</summary>
+    public static void Refuses(string[] arguments, params string[] named)
+    {
+        (int code, string output, string error) = Here(arguments);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(code, Is.EqualTo(2), error);
+            Assert.That(output, Is.Empty);
+            Assert.That(error, Does.StartWith("neuralmemory: ").And.EndsWith("\n"));
+            Assert.That(error.TrimEnd('\n'), Does.Not.Contain('\n').And.Not.Contain("Exception").And.Not.Contain("   at "));
+            foreach (string name in named) Assert.That(error, Does.Contain(name));
+        }
+    }
+
     /// <summary>Within this process, on a terminal.</summary>
     public static (int Code, string Output) OnTerminal(bool colors, params string[] arguments)
     {
