@@ -176,13 +176,14 @@ public sealed unsafe partial class ScaledDotProductAttention
         public readonly GpuAttentionMask Mask = mask.On(gpu);
         public readonly float Scale = (float)(1 / Math.Sqrt(q.Shape[^1]));
 
-        /// <summary>S of a query and four keys, from q . k; -infinity beyond the last key.</summary>
-        public Float4 Masked(Float4 products, int query, int key, int mask, int padding) => new(
-            One(products.X, query, key, mask, padding), One(products.Y, query, key + 1, mask, padding), One(products.Z, query, key + 2, mask, padding), One(products.W, query, key + 3, mask, padding));
-
-        /// <summary>S of four queries and a key.</summary>
-        public Float4 MaskedQueries(Float4 products, int query, int key, int mask, int padding) => new(
-            One(products.X, query, key, mask, padding), One(products.Y, query + 1, key, mask, padding), One(products.Z, query + 2, key, mask, padding), One(products.W, query + 3, key, mask, padding));
+        /// <summary>S of a query and four keys from q . k or, where <paramref name="rowIsKey"/>, of four queries and a key; -infinity beyond the last of either.</summary>
+        public Float4 Masked(Float4 products, int query, int key, bool rowIsKey, int mask, int padding)
+        {
+            int q = rowIsKey ? 1 : 0, k = 1 - q;
+            return new(
+                One(products.X, query, key, mask, padding), One(products.Y, query + q, key + k, mask, padding),
+                One(products.Z, query + 2 * q, key + 2 * k, mask, padding), One(products.W, query + 3 * q, key + 3 * k, mask, padding));
+        }
 
         float One(float product, int query, int key, int mask, int padding) =>
             key < K.Rows && query < Q.Rows ? Mask.Apply(product * Scale, query, key, mask, padding) : float.NegativeInfinity;
@@ -255,10 +256,10 @@ public sealed unsafe partial class ScaledDotProductAttention
             for (int key = from / Tile * Tile; key < to; key += Tile)
             {
                 Scores s = Product(scores.Q, q, first, scores.K, k, key, parts);
-                s.Row0 = scores.Masked(s.Row0, query, key + column, mask, padding);
-                s.Row1 = scores.Masked(s.Row1, query + 1, key + column, mask, padding);
-                s.Row2 = scores.Masked(s.Row2, query + 2, key + column, mask, padding);
-                s.Row3 = scores.Masked(s.Row3, query + 3, key + column, mask, padding);
+                s.Row0 = scores.Masked(s.Row0, query, key + column, rowIsKey: false, mask, padding);
+                s.Row1 = scores.Masked(s.Row1, query + 1, key + column, rowIsKey: false, mask, padding);
+                s.Row2 = scores.Masked(s.Row2, query + 2, key + column, rowIsKey: false, mask, padding);
+                s.Row3 = scores.Masked(s.Row3, query + 3, key + column, rowIsKey: false, mask, padding);
                 float f0 = row0.Absorb(ref s.Row0), f1 = row1.Absorb(ref s.Row1), f2 = row2.Absorb(ref s.Row2), f3 = row3.Absorb(ref s.Row3);
                 sums.Low.Scale(f0, f1, f2, f3);
                 if (W.Columns > Tile) sums.High.Scale(f0, f1, f2, f3);
@@ -298,24 +299,18 @@ public sealed unsafe partial class ScaledDotProductAttention
     static void Backwards(
         GpuBackend gpu, Tensor q, Tensor k, Tensor v, in AttentionMask mask, Tensor y, Tensor normalizers, Tensor dots, Tensor dy, Tensor? dq, Tensor? dk, Tensor? dv)
     {
-        GpuScores scores = new(gpu, q, k, v, mask);
-        GpuSlopes slopes = new(scores, new(gpu, dy), gpu.View(normalizers), gpu.View(dots));
+        GpuSlopes slopes = new(new(gpu, q, k, v, mask), new(gpu, dy), gpu.View(normalizers), gpu.View(dots));
         gpu.LaunchEach(dots.Count, new GpuRowDots(gpu.View(y), gpu.View(dy), gpu.View(dots), y.Shape[^1]));
-        int matrices = Leading(q).Count, queryBlocks = (q.Shape[^2] + Tile - 1) / Tile, keyBlocks = (k.Shape[^2] + Tile - 1) / Tile;
-        if (dq is { } toQ)
+        int matrices = Leading(q).Count;
+        if (dq is { } toQ) Gradient<OfQueries>(toQ);
+        if (dk is { } toK) Gradient<OfKeys>(toK);
+        if (dv is { } toV) Gradient<OfValues>(toV);
+
+        void Gradient<G>(Tensor to) where G : struct, IGradient
         {
-            if (q.Shape[^1] > Tile) gpu.Launch(matrices * queryBlocks, GroupThreads, new GpuQueries<UpTo128>(slopes, new(gpu, toQ), queryBlocks));
-            else gpu.Launch(matrices * queryBlocks, GroupThreads, new GpuQueries<UpTo64>(slopes, new(gpu, toQ), queryBlocks));
-        }
-        if (dk is { } toK)
-        {
-            if (k.Shape[^1] > Tile) gpu.Launch(matrices * keyBlocks, GroupThreads, new GpuKeys<UpTo128>(slopes, new(gpu, toK), keyBlocks));
-            else gpu.Launch(matrices * keyBlocks, GroupThreads, new GpuKeys<UpTo64>(slopes, new(gpu, toK), keyBlocks));
-        }
-        if (dv is { } toV)
-        {
-            if (v.Shape[^1] > Tile) gpu.Launch(matrices * keyBlocks, GroupThreads, new GpuValues<UpTo128>(slopes, new(gpu, toV), keyBlocks));
-            else gpu.Launch(matrices * keyBlocks, GroupThreads, new GpuValues<UpTo64>(slopes, new(gpu, toV), keyBlocks));
+            int blocks = (to.Shape[^2] + Tile - 1) / Tile;
+            if (to.Shape[^1] > Tile) gpu.Launch(matrices * blocks, GroupThreads, new GpuGradient<G, UpTo128>(slopes, new(gpu, to), blocks));
+            else gpu.Launch(matrices * blocks, GroupThreads, new GpuGradient<G, UpTo64>(slopes, new(gpu, to), blocks));
         }
     }
 
@@ -338,126 +333,89 @@ public sealed unsafe partial class ScaledDotProductAttention
         public readonly GpuScores Scores = scores;
         public readonly GpuMatrices Dy = dy;
 
-        float Probability(float score, int row, float m, float inverse) => GpuFloat.Exp(score - m).Value * inverse;
-
-        /// <summary>P of four keys and a query, from S.</summary>
-        public Float4 Probabilities(Float4 s, int matrix, int query)
-        {
-            if (query >= Scores.Q.Rows) return default;
-            int row = 2 * (matrix * Scores.Q.Rows + query);
-            float m = normalizers[row], inverse = normalizers[row + 1];
-            return new(Probability(s.X, row, m, inverse), Probability(s.Y, row, m, inverse), Probability(s.Z, row, m, inverse), Probability(s.W, row, m, inverse));
-        }
-
-        /// <summary>P of four queries and a key, from S.</summary>
-        public Float4 ProbabilitiesOfQueries(Float4 s, int matrix, int query) =>
-            new(One(s.X, matrix, query), One(s.Y, matrix, query + 1), One(s.Z, matrix, query + 2), One(s.W, matrix, query + 3));
-
-        float One(float s, int matrix, int query)
+        /// <summary>P of a query and a key, from S.</summary>
+        public float Probability(float score, int matrix, int query)
         {
             if (query >= Scores.Q.Rows) return 0;
             int row = 2 * (matrix * Scores.Q.Rows + query);
-            return Probability(s, row, normalizers[row], normalizers[row + 1]);
+            return GpuFloat.Exp(score - normalizers[row]).Value * normalizers[row + 1];
         }
 
-        /// <summary>dL/d(q . k) of four keys and a query, from P and g . v.</summary>
-        public Float4 Slope(Float4 p, Float4 gv, int matrix, int query)
-        {
-            float d = query < Scores.Q.Rows ? dots[matrix * Scores.Q.Rows + query] : 0, scale = Scores.Scale;
-            return new(scale * p.X * (gv.X - d), scale * p.Y * (gv.Y - d), scale * p.Z * (gv.Z - d), scale * p.W * (gv.W - d));
-        }
-
-        /// <summary>dL/d(q . k) of four queries and a key.</summary>
-        public Float4 SlopeOfQueries(Float4 p, Float4 gv, int matrix, int query) =>
-            new(OneSlope(p.X, gv.X, matrix, query), OneSlope(p.Y, gv.Y, matrix, query + 1), OneSlope(p.Z, gv.Z, matrix, query + 2), OneSlope(p.W, gv.W, matrix, query + 3));
-
-        float OneSlope(float p, float gv, int matrix, int query) => query < Scores.Q.Rows ? Scores.Scale * p * (gv - dots[matrix * Scores.Q.Rows + query]) : 0;
+        /// <summary>dL/d(q . k) of a query and a key, from P and g . v.</summary>
+        public float Slope(float p, float gv, int matrix, int query) => query < Scores.Q.Rows ? Scores.Scale * p * (gv - dots[matrix * Scores.Q.Rows + query]) : 0;
     }
 
-    /// <summary>dL/dq of a block of queries.</summary>
-    readonly struct GpuQueries<W>(GpuSlopes slopes, GpuMatrices dq, int blocks) : IGpuKernel where W : struct, IWidth
+    /// <summary>Which input's gradient: the rows of the tile are that input's.</summary>
+    interface IGradient
+    {
+        /// <summary>Whether rows are keys, and columns queries.</summary>
+        static abstract bool RowsAreKeys { get; }
+
+        /// <summary>Whether it follows from P, and not from dL/dS.</summary>
+        static abstract bool IsOfValues { get; }
+    }
+
+    readonly struct OfQueries : IGradient
+    {
+        public static bool RowsAreKeys => false;
+        public static bool IsOfValues => false;
+    }
+
+    readonly struct OfKeys : IGradient
+    {
+        public static bool RowsAreKeys => true;
+        public static bool IsOfValues => false;
+    }
+
+    readonly struct OfValues : IGradient
+    {
+        public static bool RowsAreKeys => true;
+        public static bool IsOfValues => true;
+    }
+
+    /// <summary>The gradient of a block of queries, keys or values: dL/dS k, (dL/dS)^T q or P^T g, summed over the blocks of the others.</summary>
+    readonly struct GpuGradient<G, W>(GpuSlopes slopes, GpuMatrices to, int blocks) : IGpuKernel where G : struct, IGradient where W : struct, IWidth
     {
         public void Run()
         {
             ArrayView<float> parts = SharedMemory.Allocate<float>(2 * Depth * Tile), tile = SharedMemory.Allocate<float>(Tile * Tile);
-            int matrix = Grid.IdxX / blocks, first = (Grid.IdxX - matrix * blocks) * Tile, query = first + Group.IdxX / 16 * 4, column = Group.IdxX % 16 * 4;
+            int matrix = Grid.IdxX / blocks, first = (Grid.IdxX - matrix * blocks) * Tile, row = first + Group.IdxX / 16 * 4, column = Group.IdxX % 16 * 4;
             GpuScores scores = slopes.Scores;
-            int q = scores.Q.Begin(matrix), k = scores.K.Begin(matrix), v = scores.V.Begin(matrix), g = slopes.Dy.Begin(matrix);
+            int q = scores.Q.Begin(matrix), k = scores.K.Begin(matrix), v = scores.V.Begin(matrix), g = slopes.Dy.Begin(matrix), from, end;
             scores.Mask.Locate(matrix, out int mask, out int padding);
-            scores.Mask.Keys(first, first + Tile - 1, scores.K.Rows, out int from, out int to);
+            if (G.RowsAreKeys) scores.Mask.Queries(first, first + Tile - 1, scores.Q.Rows, out from, out end);
+            else scores.Mask.Keys(first, first + Tile - 1, scores.K.Rows, out from, out end);
             Sums sums = default;
-            for (int key = from / Tile * Tile; key < to; key += Tile)
+            for (int other = from / Tile * Tile; other < end; other += Tile)
             {
-                Scores s = Product(scores.Q, q, first, scores.K, k, key, parts), gv = Product(slopes.Dy, g, first, scores.V, v, key, parts);
-                s.Row0 = Slope(s.Row0, gv.Row0, matrix, query, key + column, mask, padding);
-                s.Row1 = Slope(s.Row1, gv.Row1, matrix, query + 1, key + column, mask, padding);
-                s.Row2 = Slope(s.Row2, gv.Row2, matrix, query + 2, key + column, mask, padding);
-                s.Row3 = Slope(s.Row3, gv.Row3, matrix, query + 3, key + column, mask, padding);
+                Scores s = G.RowsAreKeys ? Product(scores.K, k, first, scores.Q, q, other, parts) : Product(scores.Q, q, first, scores.K, k, other, parts), gv = default;
+                if (!G.IsOfValues) gv = G.RowsAreKeys ? Product(scores.V, v, first, slopes.Dy, g, other, parts) : Product(slopes.Dy, g, first, scores.V, v, other, parts);
+                s.Row0 = Factor(s.Row0, gv.Row0, matrix, row, other + column, mask, padding);
+                s.Row1 = Factor(s.Row1, gv.Row1, matrix, row + 1, other + column, mask, padding);
+                s.Row2 = Factor(s.Row2, gv.Row2, matrix, row + 2, other + column, mask, padding);
+                s.Row3 = Factor(s.Row3, gv.Row3, matrix, row + 3, other + column, mask, padding);
                 Transpose(s, tile);
                 Group.Barrier();
-                sums.Add<W>(tile, scores.K, k, key, parts);
+                if (G.IsOfValues) sums.Add<W>(tile, slopes.Dy, g, other, parts);
+                else if (G.RowsAreKeys) sums.Add<W>(tile, scores.Q, q, other, parts);
+                else sums.Add<W>(tile, scores.K, k, other, parts);
             }
-            sums.Store(dq, dq.Begin(matrix), first, adds: 1);
+            sums.Store(to, to.Begin(matrix), first, adds: 1);
         }
 
-        Float4 Slope(Float4 products, Float4 gv, int matrix, int query, int key, int mask, int padding) =>
-            slopes.Slope(slopes.Probabilities(slopes.Scores.Masked(products, query, key, mask, padding), matrix, query), gv, matrix, query);
-    }
-
-    /// <summary>dL/dk of a block of keys: the tile's rows are keys here, and its columns queries.</summary>
-    readonly struct GpuKeys<W>(GpuSlopes slopes, GpuMatrices dk, int blocks) : IGpuKernel where W : struct, IWidth
-    {
-        public void Run()
+        /// <summary>P, or dL/d(q . k), of a row and four columns of the tile.</summary>
+        Float4 Factor(Float4 products, Float4 gv, int matrix, int row, int column, int mask, int padding)
         {
-            ArrayView<float> parts = SharedMemory.Allocate<float>(2 * Depth * Tile), tile = SharedMemory.Allocate<float>(Tile * Tile);
-            int matrix = Grid.IdxX / blocks, first = (Grid.IdxX - matrix * blocks) * Tile, key = first + Group.IdxX / 16 * 4, column = Group.IdxX % 16 * 4;
-            GpuScores scores = slopes.Scores;
-            int q = scores.Q.Begin(matrix), k = scores.K.Begin(matrix), v = scores.V.Begin(matrix), g = slopes.Dy.Begin(matrix);
-            scores.Mask.Locate(matrix, out int mask, out int padding);
-            scores.Mask.Queries(first, first + Tile - 1, scores.Q.Rows, out int from, out int to);
-            Sums sums = default;
-            for (int query = from / Tile * Tile; query < to; query += Tile)
-            {
-                Scores s = Product(scores.K, k, first, scores.Q, q, query, parts), gv = Product(scores.V, v, first, slopes.Dy, g, query, parts);
-                s.Row0 = Slope(s.Row0, gv.Row0, matrix, query + column, key, mask, padding);
-                s.Row1 = Slope(s.Row1, gv.Row1, matrix, query + column, key + 1, mask, padding);
-                s.Row2 = Slope(s.Row2, gv.Row2, matrix, query + column, key + 2, mask, padding);
-                s.Row3 = Slope(s.Row3, gv.Row3, matrix, query + column, key + 3, mask, padding);
-                Transpose(s, tile);
-                Group.Barrier();
-                sums.Add<W>(tile, scores.Q, q, query, parts);
-            }
-            sums.Store(dk, dk.Begin(matrix), first, adds: 1);
+            int query = G.RowsAreKeys ? column : row, key = G.RowsAreKeys ? row : column, step = G.RowsAreKeys ? 1 : 0;
+            Float4 s = slopes.Scores.Masked(products, query, key, G.RowsAreKeys, mask, padding);
+            return new(
+                One(s.X, gv.X, matrix, query), One(s.Y, gv.Y, matrix, query + step), One(s.Z, gv.Z, matrix, query + 2 * step), One(s.W, gv.W, matrix, query + 3 * step));
         }
 
-        Float4 Slope(Float4 products, Float4 gv, int matrix, int query, int key, int mask, int padding) =>
-            slopes.SlopeOfQueries(slopes.ProbabilitiesOfQueries(slopes.Scores.MaskedQueries(products, query, key, mask, padding), matrix, query), gv, matrix, query);
-    }
-
-    /// <summary>dL/dv of a block of keys.</summary>
-    readonly struct GpuValues<W>(GpuSlopes slopes, GpuMatrices dv, int blocks) : IGpuKernel where W : struct, IWidth
-    {
-        public void Run()
+        float One(float s, float gv, int matrix, int query)
         {
-            ArrayView<float> parts = SharedMemory.Allocate<float>(2 * Depth * Tile), tile = SharedMemory.Allocate<float>(Tile * Tile);
-            int matrix = Grid.IdxX / blocks, first = (Grid.IdxX - matrix * blocks) * Tile, key = first + Group.IdxX / 16 * 4, column = Group.IdxX % 16 * 4;
-            GpuScores scores = slopes.Scores;
-            int q = scores.Q.Begin(matrix), k = scores.K.Begin(matrix), g = slopes.Dy.Begin(matrix);
-            scores.Mask.Locate(matrix, out int mask, out int padding);
-            scores.Mask.Queries(first, first + Tile - 1, scores.Q.Rows, out int from, out int to);
-            Sums sums = default;
-            for (int query = from / Tile * Tile; query < to; query += Tile)
-            {
-                Scores s = Product(scores.K, k, first, scores.Q, q, query, parts);
-                s.Row0 = slopes.ProbabilitiesOfQueries(scores.MaskedQueries(s.Row0, query + column, key, mask, padding), matrix, query + column);
-                s.Row1 = slopes.ProbabilitiesOfQueries(scores.MaskedQueries(s.Row1, query + column, key + 1, mask, padding), matrix, query + column);
-                s.Row2 = slopes.ProbabilitiesOfQueries(scores.MaskedQueries(s.Row2, query + column, key + 2, mask, padding), matrix, query + column);
-                s.Row3 = slopes.ProbabilitiesOfQueries(scores.MaskedQueries(s.Row3, query + column, key + 3, mask, padding), matrix, query + column);
-                Transpose(s, tile);
-                Group.Barrier();
-                sums.Add<W>(tile, slopes.Dy, g, query, parts);
-            }
-            sums.Store(dv, dv.Begin(matrix), first, adds: 1);
+            float p = slopes.Probability(s, matrix, query);
+            return G.IsOfValues ? p : slopes.Slope(p, gv, matrix, query);
         }
     }
 }
