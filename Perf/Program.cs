@@ -7,12 +7,16 @@ Option<int> threads = new("--threads") { Description = "Threads to use.", Defaul
 Command scaling = new("scaling", "How the cost of a Neural Turing Machine grows with the length of the sequence and with the slots of its memory.") { threads };
 scaling.SetAction(arguments => Run(arguments, Scaling.Run));
 
-Command matmul = new("matmul", "The matrix product, checked and timed.") { threads };
-matmul.SetAction(arguments => Run(arguments, MatMulSpeed.Run));
-
 Option<string> device = new("--device") { Description = "cuda:N, opencl:N, or emulator: tiny shapes, checked and not timed.", DefaultValueFactory = _ => "cuda:0" };
 Option<bool> json = new("--json") { Description = "A line of JSON for each case." };
 Option<string?> only = new("--only") { Description = "Only the cases whose names begin so, separated by commas." };
+
+Option<string?> peer = new("--peer") { Description = "torch: PyTorch beside it, in the same run.", HelpName = "NAME" };
+peer.AcceptOnlyFromAmong("torch");
+Option<string?> roofline = new("--roofline") { Description = "Draws the cases below what the machine can do, as SVG.", HelpName = "FILE" };
+Command cpu = Suite("cpu", "The CPU's kernels, checked against float64 and timed.", KernelCases.All);
+Command train = Suite("train", "Whole training steps, checked against float64 and timed.", TrainingCases.All);
+
 Command gpu = new("gpu", "A GPU's kernels, checked against the CPU and timed.") { device, json, only };
 gpu.SetAction(arguments =>
 {
@@ -28,7 +32,27 @@ gpu.SetAction(arguments =>
     }
 });
 
-return new RootCommand("Checks results, then times what computes them.") { scaling, matmul, gpu }.Parse(args).Invoke();
+return new RootCommand("Checks results, then times what computes them.") { cpu, train, scaling, gpu }.Parse(args).Invoke();
+
+Command Suite(string name, string description, IEnumerable<Case> cases)
+{
+    Command command = new(name, description) { threads, peer, only, json, roofline };
+    command.SetAction(arguments =>
+    {
+        ThreadTeam.Threads = arguments.GetValue(threads);
+        if (!arguments.GetValue(json)) Console.WriteLine($"{Backend.Default.Description}, .NET {Environment.Version}\n");
+        try
+        {
+            return Speed.Run(name, cases, arguments.GetValue(only), arguments.GetValue(peer) is not null, arguments.GetValue(json), arguments.GetValue(roofline)) ? 0 : 1;
+        }
+        catch (ArgumentException e)
+        {
+            Console.Error.WriteLine(e.Message);
+            return 2;
+        }
+    });
+    return command;
+}
 
 void Run(ParseResult arguments, Action action)
 {

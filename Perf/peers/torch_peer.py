@@ -1,0 +1,211 @@
+"""PyTorch's side of the cases of `Perf -- cpu --peer torch`: reads a line of JSON, answers with one.
+
+{"name": .., "shape": ..} makes a case's inputs; {"seconds": s} runs it for about s seconds and answers with the mean seconds of a run.
+Every case is what a user of PyTorch would write.
+"""
+import json
+import math
+import sys
+import time
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+def draw(*shape):
+    return torch.rand(*shape) * 4 - 2
+
+
+def product(layout):
+    def prepare(m, k, n):
+        a = draw(k, m).t() if layout == "tn" else draw(m, k)
+        b = draw(n, k).t() if layout == "nt" else draw(k, n)
+        return lambda: a @ b
+    return prepare
+
+
+def differentiable(f, inputs, training):
+    """Runs f, and where it trains its backward pass too, for a gradient drawn for its output."""
+    if not training:
+        def forward():
+            with torch.no_grad():
+                return f(*inputs)
+        return forward
+    dy = draw(*f(*inputs).shape)
+    for x in inputs:
+        x.requires_grad_()
+
+    def step():
+        for x in inputs:
+            x.grad = None
+        f(*inputs).backward(dy)
+    return step
+
+
+def attention(causal, training):
+    def prepare(b, h, l, d):
+        hidden = torch.ones(l, l, dtype=torch.bool).triu(1)
+
+        def f(q, k, v):
+            scores = q @ k.transpose(-2, -1) / math.sqrt(d)
+            if causal:
+                scores = scores.masked_fill(hidden, float("-inf"))
+            return scores.softmax(-1) @ v
+        return differentiable(f, [draw(b, h, l, d) for _ in range(3)], training)
+    return prepare
+
+
+def function(f, training=False):
+    return lambda *shape: differentiable(f, [draw(*shape)], training)
+
+
+def layer_norm(x):
+    return F.layer_norm(x, x.shape[-1:])
+
+
+def cross_entropy(training):
+    def prepare(rows, classes):
+        labels = torch.randint(classes, (rows,))
+        return differentiable(lambda x: F.cross_entropy(x, labels), [draw(rows, classes)], training)
+    return prepare
+
+
+def adamw(count):
+    weight = nn.Parameter(draw(count))
+    weight.grad = weight.detach().clone()
+    return torch.optim.AdamW([weight], 1e-3).step
+
+
+def training_step(model, optimizer, loss):
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        loss().backward()
+        optimizer.step()
+    return step
+
+
+def lstm(batch, length, inputs, hidden):
+    recurrent, readout = nn.LSTM(inputs, hidden, batch_first=True), nn.Linear(hidden, inputs)
+    model = nn.ModuleList([recurrent, readout])
+    x, labels = draw(batch, length, inputs), torch.randint(inputs, (batch * length,))
+    return training_step(model, torch.optim.Adam(model.parameters(), 1e-3), lambda: F.cross_entropy(readout(recurrent(x)[0]).flatten(0, 1), labels))
+
+
+class Block(nn.Module):
+    def __init__(self, width, heads, length):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.register_buffer("hidden", torch.ones(length, length, dtype=torch.bool).triu(1))
+
+    def forward(self, x):
+        b, t, c = x.shape
+        q, k, v = (part.view(b, t, self.heads, -1).transpose(1, 2) for part in self.qkv(self.norm1(x)).split(c, -1))
+        scores = (q @ k.transpose(-2, -1) / math.sqrt(c // self.heads)).masked_fill(self.hidden, float("-inf"))
+        x = x + self.out((scores.softmax(-1) @ v).transpose(1, 2).reshape(b, t, c))
+        return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
+
+
+class Gpt(nn.Module):
+    def __init__(self, symbols, length, width, heads, layers):
+        super().__init__()
+        self.embedding, self.positions = nn.Embedding(symbols, width), nn.Embedding(length, width)
+        self.blocks = nn.Sequential(*[Block(width, heads, length) for _ in range(layers)])
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, tokens):
+        x = self.embedding(tokens) + self.positions.weight[:tokens.shape[1]]
+        return F.linear(self.norm(self.blocks(x)), self.embedding.weight)
+
+
+def gpt(batch, length, symbols, width, heads, layers):
+    model = Gpt(symbols, length, width, heads, layers)
+    tokens, labels = torch.randint(symbols, (batch, length)), torch.randint(symbols, (batch * length,))
+    return training_step(model, torch.optim.AdamW(model.parameters(), 1e-3), lambda: F.cross_entropy(model(tokens).flatten(0, 1), labels))
+
+
+class Ntm(nn.Module):
+    """Graves, Wayne and Danihelka 2014, with one head that reads and one that writes; batches without a loop over sequences."""
+
+    def __init__(self, inputs, outputs, hidden, slots, width):
+        super().__init__()
+        self.width, self.hidden, self.slots = width, hidden, slots
+        self.controller = nn.LSTMCell(inputs + width, hidden)
+        self.read, self.write = nn.Linear(hidden, width + 6), nn.Linear(hidden, width + 6)
+        self.erase_add = nn.Linear(hidden, 2 * width)
+        self.out = nn.Linear(hidden + width, outputs)
+        self.memory = nn.Parameter(torch.rand(slots, width) * .1)
+        self.reads, self.state = nn.Parameter(torch.zeros(width)), nn.Parameter(torch.zeros(2, hidden))
+
+    def address(self, parameters, memory, previous):
+        key, beta, gate, shift, gamma = parameters.split([self.width, 1, 1, 3, 1], -1)
+        content = (F.softplus(beta) * F.cosine_similarity(memory, key.tanh().unsqueeze(1), -1)).softmax(-1)
+        gate = gate.sigmoid()
+        weights = gate * content + (1 - gate) * previous
+        shift = shift.softmax(-1)
+        weights = sum(shift[:, i:i + 1] * weights.roll(i - 1, -1) for i in range(3))
+        weights = weights ** (1 + F.softplus(gamma))
+        return weights / weights.sum(-1, keepdim=True)
+
+    def forward(self, x):
+        batch = x.shape[1]
+        memory, reads = self.memory.expand(batch, -1, -1), self.reads.expand(batch, -1)
+        h, c = (part.expand(batch, -1) for part in self.state)
+        looked = wrote = torch.full((batch, self.slots), 1 / self.slots)
+        outputs = []
+        for step in x:
+            h, c = self.controller(torch.cat([step, reads], -1), (h, c))
+            looked = self.address(self.read(h), memory, looked)
+            reads = (looked.unsqueeze(1) @ memory).squeeze(1)
+            wrote = self.address(self.write(h), memory, wrote)
+            erase, add = self.erase_add(h).chunk(2, -1)
+            memory = memory * (1 - wrote.unsqueeze(2) * erase.sigmoid().unsqueeze(1)) + wrote.unsqueeze(2) * add.tanh().unsqueeze(1)
+            outputs.append(self.out(torch.cat([h, reads], -1)))
+        return torch.stack(outputs)
+
+
+def ntm(batch, length, slots, width, hidden):
+    bits, model = 8, Ntm(10, 8, hidden, slots, width)
+    x, target = torch.zeros(2 * length + 2, batch, bits + 2), torch.randint(2, (length, batch, bits)).float()
+    x[0, :, bits], x[length + 1, :, bits + 1], x[1:length + 1, :, :bits] = 1, 1, target
+    return training_step(model, torch.optim.RMSprop(model.parameters(), 1e-4, alpha=.95, momentum=.9),
+                         lambda: F.binary_cross_entropy_with_logits(model(x)[length + 2:], target))
+
+
+ELEMENTWISE = {
+    "exp": torch.exp, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "gelu": F.gelu, "gelu-tanh": lambda x: F.gelu(x, approximate="tanh"), "softplus": F.softplus,
+    "softmax": lambda x: x.softmax(-1), "layer-norm": layer_norm,
+}
+CASES = {
+    "matmul": product(""), "matmul-nt": product("nt"), "matmul-tn": product("tn"),
+    **{f"attention{'-causal' if c else ''}{'-training' if t else ''}": attention(c, t) for c in (False, True) for t in (False, True)},
+    **{name: function(f) for name, f in ELEMENTWISE.items()},
+    **{f"{name}-training": function(f, training=True) for name, f in ELEMENTWISE.items()},
+    "cross-entropy": cross_entropy(False), "cross-entropy-training": cross_entropy(True),
+    "adamw": adamw, "lstm": lstm, "gpt": gpt, "ntm": ntm,
+}
+
+
+def answer(question, run):
+    if "name" in question:
+        case = CASES.get(question["name"])
+        run = case(*map(int, question["shape"].split("x"))) if case else None
+        return {"known": case is not None}, run
+    run()                                       # wakes its threads
+    start, runs = time.perf_counter(), 0
+    while runs == 0 or time.perf_counter() - start < question["seconds"]:
+        run()
+        runs += 1
+    return {"seconds": (time.perf_counter() - start) / runs}, run
+
+
+if __name__ == "__main__":
+    torch.manual_seed(1)
+    print(json.dumps({"version": torch.__version__}), flush=True)
+    current = None
+    for line in sys.stdin:
+        reply, current = answer(json.loads(line), current)
+        print(json.dumps(reply), flush=True)
