@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 
 def draw(*shape):
-    return torch.rand(*shape) * 4 - 2
+    return torch.rand(shape) * 4 - 2
 
 
 def product(layout):
