@@ -32,7 +32,11 @@ gpu.SetAction(arguments =>
     }
 });
 
-return new RootCommand("Checks results, then times what computes them.") { cpu, train, scaling, gpu }.Parse(args).Invoke();
+Option<string> filter = new("--filter") { Description = "Which, by a pattern.", DefaultValueFactory = _ => "*" };
+Command micro = new("micro", "What a step pays beside its arithmetic, by BenchmarkDotNet.") { filter };
+micro.SetAction(arguments => Micro.Run(arguments.GetValue(filter)!));
+
+return new RootCommand("Checks results, then times what computes them.") { cpu, train, scaling, micro, gpu }.Parse(args).Invoke();
 
 Command Suite(string name, string description, IEnumerable<Case> cases)
 {

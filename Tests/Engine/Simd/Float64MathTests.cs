@@ -46,5 +46,7 @@ public class Float64MathTests
     {
         Assert.That(SimdWidth.Bits, Is.AnyOf(32, 128, 256, 512));
         Assert.That(SimdWidth.Bits >= 256, Is.EqualTo(Vector256.IsHardwareAccelerated));
+        // Where vectors are narrowed on purpose, by DOTNET_EnableAVX512=0 for instance, this says to how many bits: a switch that is misspelt has no effect.
+        if (Environment.GetEnvironmentVariable("NEURALMEMORY_VECTOR_BITS") is { } bits) Assert.That(SimdWidth.Bits, Is.EqualTo(int.Parse(bits, CultureInfo.InvariantCulture)));
     }
 }
