@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.Intrinsics;
 using NeuralMemory.Simd;
 using NUnit.Framework;
