@@ -90,7 +90,7 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
 
     public override Report Evaluate(RunConfiguration run, Objective objective, EvaluationOptions options, CancellationToken cancelled)
     {
-        if (options.Length is not null) throw new UsageException($"--length is no option of the task {Task}: it is tested on all questions there are.");
+        if (options.Lengths is not []) throw new UsageException($"--length is no option of the task {Task}: it is tested on all questions there are.");
         if (options.Sequences is not null) throw new UsageException($"--batches is no option of the task {Task}: it is tested on all questions there are.");
         BabiObjective tested = (BabiObjective)objective;
         if (options.Data is { } folder)

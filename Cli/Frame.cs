@@ -4,11 +4,11 @@ using Spectre.Console.Rendering;
 
 namespace NeuralMemory.Cli;
 
-/// <summary>One picture of the live view, laid out for the terminal's size: heading, progress, cost, and below them the sample beside the weightings.</summary>
+/// <summary>One picture of the live view, laid out for the terminal's size: heading, progress, cost, and below them the sample beside what the memory did.</summary>
 sealed class Frame(LiveView view, Snapshot? sample, IReadOnlyList<Picture> shown, int height) : Renderable
 {
-    const int HeadLines = 4, CaptionLines = 2, FreeLines = 2, Gap = 2, FewestRows = 4, MostRows = 12, FewestColumns = 36, CaptionWidth = 26, FewestWidth = 60;
-    /// <summary>A slot with more than a quarter of a head's attention, of which <see cref="Snapshot"/> holds the root.</summary>
+    const int HeadLines = 4, FreeLines = 2, Gap = 2, FewestRows = 4, MostRows = 12, FewestColumns = 36, CaptionWidth = 26, FewestWidth = 60;
+    /// <summary>A slot with more than a quarter of a head's attention, of which a <see cref="Picture"/> holds the root.</summary>
     const float Focused = .5f;
 
     const string Sparks = "▁▂▃▄▅▆▇█";
@@ -18,13 +18,15 @@ sealed class Frame(LiveView view, Snapshot? sample, IReadOnlyList<Picture> shown
     protected override IEnumerable<Segment> Render(RenderOptions options, int width)
     {
         List<List<Segment>> lines = [[new(view.Heading.Length <= width ? view.Heading : view.ShortHeading, faint)], Bar(width), Numbers(width)];
-        int rows = Math.Min(MostRows, (height - HeadLines - CaptionLines - FreeLines) / 2);
+        // Target and output with two pictures, and below them two by two what more there is, where all of it fits.
+        int bands = sample is null ? 2 : Math.Max(2, 1 + (sample.Memory.Count + 1) / 2), rows = Rows(bands);
+        if (rows < FewestRows) (bands, rows) = (2, Rows(2));
         if (sample is not null && rows >= FewestRows && width >= FewestWidth)
         {
             lines.Add([]);
-            lines.AddRange(Pictures(sample, width, rows, options.ColorSystem != ColorSystem.NoColors));
+            lines.AddRange(Pictures(sample, width, bands, rows, options.ColorSystem != ColorSystem.NoColors));
         }
-        else if (shown.Count > 0 && height - HeadLines - CaptionLines >= FewestRows && width >= FewestWidth)
+        else if (shown.Count > 0 && height - HeadLines - FreeLines >= FewestRows && width >= FewestWidth)
         {
             lines.Add([]);
             lines.AddRange(Pictures(width, options.ColorSystem != ColorSystem.NoColors));
@@ -34,6 +36,8 @@ sealed class Frame(LiveView view, Snapshot? sample, IReadOnlyList<Picture> shown
             foreach (Segment segment in Segment.Truncate(line, width)) yield return segment;
             yield return Segment.LineBreak;
         }
+
+        int Rows(int bands) => Math.Min(MostRows, (height - HeadLines - FreeLines) / bands - 1);
     }
 
     List<Segment> Bar(int width)
@@ -57,27 +61,33 @@ sealed class Frame(LiveView view, Snapshot? sample, IReadOnlyList<Picture> shown
         return line;
     }
 
-    List<List<Segment>> Pictures(Snapshot sample, int width, int rows, bool colors)
+    List<List<Segment>> Pictures(Snapshot sample, int width, int bands, int rows, bool colors)
     {
         int bits = sample.Target.GetLength(0), steps = sample.Target.GetLength(1), pixels = 2 * rows;
-        int room = sample.Read is null ? width : Math.Max((width - Gap) / 2, width - Gap - Math.Min(view.MostSteps, FewestColumns));
+        int room = sample.Memory.Count == 0 ? width : Math.Max((width - Gap) / 2, width - Gap - Math.Min(view.MostSteps, FewestColumns));
         int scale = Math.Clamp(Math.Min(pixels / bits, room / Math.Max(1, view.MostOutputSteps)), 1, 4), down = Math.Max(1, Math.Min(pixels / bits, 2 * scale));
-        int shown = Math.Min(steps, room / scale), left = Math.Min(room, Math.Max(CaptionWidth, view.MostOutputSteps * scale));
+        int shown = Math.Min(steps, room / scale), left = Math.Min(room, Math.Max(CaptionWidth, view.MostOutputSteps * scale)), right = width - left - Gap;
         string part = shown < steps ? $", first {shown} of {steps} steps" : "";
 
         List<List<Segment>> target = Draw(First(sample.Target, shown), shown * scale, down * bits, Pixels.Bits, $"target, length {sample.Length}{part}", left, rows, colors);
         List<List<Segment>> output = Draw(First(sample.Output, shown), shown * scale, down * bits, Pixels.Bits, $"output, {sample.WrongBits} of {bits * steps} wrong", left, rows, colors);
-        if (sample.Read is null) return [.. target, .. output];
+        if (sample.Memory.Count == 0) return [.. target, .. output];
 
-        int right = width - left - Gap, columns = sample.Steps <= right ? sample.Steps * Math.Clamp(right / Math.Max(1, view.MostSteps), 1, 2) : right;
-        (int first, int count) = Window(sample, pixels);
-        int slotCount = sample.Read.GetLength(0);
-        string slots = $"slots {first + 1} to {(first + count - 1) % slotCount + 1} of {slotCount}";
-        List<List<Segment>> write = Weighting(sample.Write, $"write weighting, {slots}"), read = Weighting(sample.Read, $"read weighting, {slots}");
-        return [.. Beside(target, write, left), .. Beside(output, read, left)];
+        (int first, int count) = Window(sample.Memory, pixels);
+        List<List<Segment>> lines = [.. Beside(target, Memory(0, right), left), .. Beside(output, Memory(1, right), left)];
+        for (int band = 2; band < bands; band++) lines.AddRange(Beside(Memory(2 * band - 2, left), Memory(2 * band - 1, right), left));
+        return lines;
 
-        List<List<Segment>> Weighting(float[,]? looks, string caption) => looks is null ? Draw(new float[0, 0], 0, 0, Pixels.Weights, "no head writes", right, rows, colors)
-            : Draw(Rows(looks, first, count), columns, pixels, Pixels.Weights, caption, right, rows, colors);
+        // Slots at the window's rows, every picture of them over the same steps; anything else stretched evenly.
+        List<List<Segment>> Memory(int i, int wide)
+        {
+            if (i >= sample.Memory.Count) return Draw(new float[0, 0], 0, 0, Pixels.Weights, "", wide, rows, colors);
+            Picture picture = sample.Memory[i];
+            int high = picture.Values.GetLength(0), columns = picture.Values.GetLength(1), across = columns <= wide ? columns * Math.Clamp(wide / Math.Max(1, view.MostSteps), 1, 2) : wide;
+            return picture.IsRing
+                ? Draw(Rows(picture.Values, first, count), across, pixels, Pixels.Weights, $"{picture.Caption}, slots {first + 1} to {(first + count - 1) % high + 1} of {high}", wide, rows, colors)
+                : Draw(picture.Values, Math.Min(across, 2 * pixels), pixels, Pixels.Weights, picture.Caption, wide, rows, colors);
+        }
     }
 
     /// <summary>What a model attends to, two side by side, as many as there is room for; each number a pixel at least where that fits.</summary>
@@ -117,14 +127,12 @@ sealed class Frame(LiveView view, Snapshot? sample, IReadOnlyList<Picture> shown
             yield return [.. left[i], Segment.Padding(Math.Max(0, width + Gap - Segment.CellCount(left[i]))), .. right[i]];
     }
 
-    /// <summary>
-    /// The shortest stretch of the ring of slots that holds all that a head has looked at in earnest, a slot a pixel at least; the whole ring before any has.
-    /// </summary>
-    static (int First, int Count) Window(Snapshot sample, int least)
+    /// <summary>The shortest stretch of the ring of slots that holds all that is looked at or used in earnest, a slot a pixel at least; the whole ring before any is.</summary>
+    static (int First, int Count) Window(IReadOnlyList<Picture> memory, int least)
     {
-        int slots = sample.Read!.GetLength(0);
-        int[] seen = [.. Enumerable.Range(0, slots).Where(i => Enumerable.Range(0, sample.Steps).Any(t =>
-            sample.Read[i, t] > Focused || (sample.Write is not null && sample.Write[i, t] > Focused)))];
+        float[][,] rings = [.. memory.Where(picture => picture.IsRing).Select(picture => picture.Values)];
+        int slots = rings.Length == 0 ? 0 : rings[0].GetLength(0);
+        int[] seen = [.. Enumerable.Range(0, slots).Where(i => rings.Any(looks => Enumerable.Range(0, looks.GetLength(1)).Any(t => looks[i, t] > Focused)))];
         if (seen.Length == 0) return (0, slots);
         // It begins after the longest gap.
         int begin = Enumerable.Range(0, seen.Length).MaxBy(i => Ring(seen[i] - seen[(i + seen.Length - 1) % seen.Length] - 1));

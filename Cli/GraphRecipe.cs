@@ -66,7 +66,7 @@ abstract class GraphRecipe(string task, string model, int shortest, int longest,
     public override Report Test(RunConfiguration run, Objective objective, CancellationToken cancelled)
     {
         GraphObjective graphs = (GraphObjective)objective;
-        return Report(run, graphs, graphs.Task, run.Get(minSteps), run.Get(maxSteps), TestSequences, cancelled);
+        return Report(run, graphs, graphs.Task, Trained(run), TestSequences, cancelled);
     }
 
     public override string Hint(Objective objective, string folder) => $"neuralmemory eval {folder} --length {((GraphObjective)objective).Task.MaxLength}";
@@ -75,15 +75,17 @@ abstract class GraphRecipe(string task, string model, int shortest, int longest,
     {
         GraphObjective graphs = (GraphObjective)objective;
         GraphTask task = options.Data is { } folder ? CreateTask(run, folder) : graphs.Task;
-        return Report(run, graphs, task, options.Length ?? run.Get(minSteps), options.Length ?? run.Get(maxSteps), options.Sequences ?? TestSequences, cancelled);
+        return Report(run, graphs, task, options.Lengths is [] ? Trained(run) : options.Lengths, options.Sequences ?? TestSequences, cancelled);
     }
 
-    static Report Report(RunConfiguration run, GraphObjective objective, GraphTask task, int first, int last, int sequences, CancellationToken cancelled)
+    static int[] Trained(RunConfiguration run) => [.. Enumerable.Range(run.Get(minSteps), run.Get(maxSteps) - run.Get(minSteps) + 1)];
+
+    static Report Report(RunConfiguration run, GraphObjective objective, GraphTask task, IReadOnlyList<int> lengths, int sequences, CancellationToken cancelled)
     {
         List<(int Length, double Accuracy)> tests = [];
         try
         {
-            for (int length = first; length <= last; length++) tests.Add((length, objective.Test(task, length, sequences, run.Seed, TestBatch, cancellationToken: cancelled)));
+            foreach (int length in lengths) tests.Add((length, objective.Test(task, length, sequences, run.Seed, TestBatch, cancellationToken: cancelled)));
         }
         catch (InvalidOperationException e)
         {
@@ -96,7 +98,10 @@ abstract class GraphRecipe(string task, string model, int shortest, int longest,
                 json.WriteStartObject("accuracies");
                 foreach ((int length, double accuracy) in tests) json.WriteNumber($"{length}", accuracy);
                 json.WriteEndObject();
-            });
+            })
+        {
+            ByLength = new("answered without a fault", share => $"{share:0.0%}", tests),
+        };
     }
 }
 

@@ -75,7 +75,7 @@ abstract class LanguageRecipe(string model, double rate, params (Setting, object
 
     public override Report Evaluate(RunConfiguration run, Objective objective, EvaluationOptions options, CancellationToken cancelled)
     {
-        if (options.Length is not null) throw new UsageException($"--length is no option of the task {Task}: the text is read in windows of {run.Get(window)} characters.");
+        if (options.Lengths is not []) throw new UsageException($"--length is no option of the task {Task}: the text is read in windows of {run.Get(window)} characters.");
         if (options.Sequences is not null) throw new UsageException($"--batches is no option of the task {Task}: all of the text is tested on.");
         LanguageObjective shown = (LanguageObjective)objective;
         if (options.Data is { } path)

@@ -69,7 +69,7 @@ abstract class OneShotRecipe(string model, double rate, params (Setting, object?
 
     public override Report Evaluate(RunConfiguration run, Objective objective, EvaluationOptions options, CancellationToken cancelled)
     {
-        if (options.Length is not null) throw new UsageException($"--length is no option of eval for the task {Task}: episodes are as long as those trained on, {run.Get(length)}.");
+        if (options.Lengths is not []) throw new UsageException($"--length is no option of eval for the task {Task}: episodes are as long as those trained on, {run.Get(length)}.");
         OneShotObjective tested = (OneShotObjective)objective;
         if (options.Data is { } data)
         {

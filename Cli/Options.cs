@@ -15,6 +15,26 @@ static class Options
         CustomParser = result => Number<long>(result, name, $"a whole number from {least} to {most}", value => value >= least && value <= most),
     };
 
+    /// <summary>Several whole numbers, separated by commas; none where the option is not given.</summary>
+    public static Option<int[]> Counts(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "N,N...",
+        DefaultValueFactory = _ => [],
+        CustomParser = result =>
+        {
+            List<int> counts = [];
+            foreach (string text in result.Tokens[0].Value.Split(','))
+            {
+                if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int count) || count < 1)
+                    result.AddError($"{name}: '{text}' is not a whole number from 1 to {int.MaxValue}.");
+                else if (counts.Contains(count)) result.AddError($"{name}: {count} stands there twice.");
+                else counts.Add(count);
+            }
+            return [.. counts];
+        },
+    };
+
     public static Option<ulong?> Seed(string description) => new("--seed")
     {
         Description = description,
@@ -55,6 +75,14 @@ static class Options
         result.AddError(error);
         return null;
     }
+
+    /// <summary>A file that is written.</summary>
+    public static Option<string?> File(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "FILE",
+        CustomParser = result => NotEmpty(result, name),
+    };
 
     static string? NotEmpty(ArgumentResult result, string name)
     {

@@ -79,15 +79,15 @@ abstract class Recipe(string task, string model)
     public abstract Report Evaluate(RunConfiguration run, Objective objective, EvaluationOptions options, CancellationToken cancelled);
 
     /// <summary>More parameters than a tensor should have: 4 GB, and no size that a machine of today could train.</summary>
-    protected static void AtMost(double elements, string what)
+    public static void AtMost(double elements, string what)
     {
         const long most = 1L << 30;
         if (elements > most) throw new UsageException($"{what}: {elements:0} parameters are too many; at most {most} fit in a tensor.");
     }
 }
 
-/// <summary>What <c>eval</c> was asked for; null where it was not.</summary>
-/// <param name="Length">The sequences' length.</param>
+/// <summary>What <c>eval</c> was asked for; null or none where it was not.</summary>
+/// <param name="Lengths">The sequences' lengths.</param>
 /// <param name="Sequences">How many.</param>
 /// <param name="Data">A file or folder of data, instead of that trained on.</param>
-sealed record EvaluationOptions(int? Length, int? Sequences, string? Data);
+sealed record EvaluationOptions(IReadOnlyList<int> Lengths, int? Sequences, string? Data);

@@ -65,15 +65,16 @@ abstract class ReverseRecipe(string model, long sequences, int batch, double rat
     public override Report Evaluate(RunConfiguration run, Objective objective, EvaluationOptions options, CancellationToken cancelled)
     {
         if (options.Data is not null) throw new UsageException($"--data: the task {Task} makes its own sequences.");
-        ReverseResult test = Test(run, objective, options.Length ?? run.Get(maxLength), options.Sequences ?? TestSequences, cancelled);
-        return Report(run, [test], json =>
+        IReadOnlyList<int> asked = options.Lengths is [] ? [run.Get(maxLength)] : options.Lengths;
+        List<ReverseResult> tests = [.. asked.Select(length => Test(run, objective, length, options.Sequences ?? TestSequences, cancelled))];
+        return Report(run, tests, json => Cli.Report.Each(json, tests, test =>
         {
             json.WriteNumber("length", test.Length);
             json.WriteNumber("sequences", test.Sequences);
             json.WriteNumber("accuracy", test.Accuracy);
             json.WriteNumber("symbol_accuracy", test.SymbolAccuracy);
             if (test.Diagonal is { } diagonal) json.WriteNumber("diagonal", diagonal);
-        });
+        }));
     }
 
     static ReverseResult Test(RunConfiguration run, Objective objective, int length, int sequences, CancellationToken cancelled)
@@ -92,7 +93,10 @@ abstract class ReverseRecipe(string model, long sequences, int batch, double rat
         $"{tests[0].Sequences} fresh sequences each, said without help: {run.Task}, {run.Model}, seed {run.Seed}",
         ["length", "sequences right", "symbols right", "attention on the diagonal"],
         [.. tests.Select(test => (string[])[$"{test.Length}", $"{test.Accuracy:0.0%}", $"{test.SymbolAccuracy:0.0%}", test.Diagonal is { } diagonal ? $"{diagonal:0.0%}" : "-"])],
-        json);
+        json)
+    {
+        ByLength = new("sequences right", share => $"{share:0.0%}", [.. tests.Select(test => (test.Length, test.Accuracy))]),
+    };
 }
 
 /// <summary>Bahdanau, Cho and Bengio 2014.</summary>
@@ -125,37 +129,45 @@ sealed class Seq2SeqRecipe() : ReverseRecipe("seq2seq", 64_000, 32, 2e-3, Settin
 }
 
 /// <summary>Vaswani et al. 2017.</summary>
-sealed class TransformerRecipe() : ReverseRecipe("transformer", 64_000, 32, 1e-3, Settings.Width.Is(64), Settings.Heads.Is(4), feedForward.Is(128), Settings.Layers.Is(2),
-    Settings.Dropout.Is(0), labelSmoothing.Is(0.1), positions.Is("sinusoidal"), warmUp.Is(400))
+sealed class TransformerRecipe() : ReverseRecipe("transformer", 64_000, 32, 1e-3, Settings.Width.Is(64), Settings.Heads.Is(4), Settings.FeedForward.Is(128), Settings.Layers.Is(2),
+    Settings.Dropout.Is(0), labelSmoothing.Is(0.1), Settings.Positions.Is("sinusoidal"), Settings.WarmUp.Is(400))
 {
-    static readonly Setting<int> feedForward = Setting.Count("feed-forward", "Units of the transformer's feed-forward networks.");
     static readonly Setting<double> labelSmoothing = Setting.Number("label-smoothing", "The share of every target that is spread over all symbols.", least: 0, end: 1, orLeast: true);
-    static readonly Setting<string> positions = Setting.Choice("positions", "What tells a transformer where a symbol stands.", "sinusoidal", "none");
-    static readonly Setting<int> warmUp = Setting.Count("warm-up", "Updates in which the learning rate rises.");
 
-    static TransformerSizes Sizes(RunConfiguration run, int symbols) => new(symbols, run.Get(Settings.Width), run.Get(Settings.Heads), run.Get(feedForward), run.Get(Settings.Layers),
-        run.Get(Settings.Dropout), run.Get(positions) == "sinusoidal");
+    static TransformerSizes Sizes(RunConfiguration run, int symbols) => new(symbols, run.Get(Settings.Width), run.Get(Settings.Heads), run.Get(Settings.FeedForward), run.Get(Settings.Layers),
+        run.Get(Settings.Dropout), run.Get(Settings.Positions) == "sinusoidal");
 
-    public override void Check(RunConfiguration run)
-    {
-        double width = run.Get(Settings.Width);
-        if (width % 2 > 0) throw new UsageException($"--width: {width} is odd; an even number was expected, a sine and a cosine for each frequency.");
-        if (width % run.Get(Settings.Heads) > 0) throw new UsageException($"--heads: {run.Get(Settings.Heads)} do not divide the width {width}.");
-        AtMost(3 * width * width, "--width");
-        AtMost(width * run.Get(feedForward), "--width x --feed-forward");
-        AtMost((12 * width * width + 4 * width * run.Get(feedForward)) * run.Get(Settings.Layers), "--layers");
-    }
+    public override void Check(RunConfiguration run) => TransformerSettings.Check(run, 12);
 
     protected override double LabelSmoothing(RunConfiguration run) => run.Get(labelSmoothing);
 
-    // Section 5.3. The schedule's greatest rate is (width n)^-1/2 for n updates of warm-up; scaled so that it is the one asked for.
-    protected override LearningRateSchedule Schedule(RunConfiguration run) =>
-        new InverseSquareRootSchedule(run.Get(Settings.Width), run.Get(warmUp), run.LearningRate * Math.Sqrt((double)run.Get(Settings.Width) * run.Get(warmUp)));
+    protected override LearningRateSchedule Schedule(RunConfiguration run) => TransformerSettings.Schedule(run);
 
-    public override Optimizer CreateOptimizer(RunConfiguration run, Module model) => new Adam(model.Parameters, run.LearningRate, beta1: 0.9, beta2: 0.98, epsilon: 1e-9);
+    public override Optimizer CreateOptimizer(RunConfiguration run, Module model) => TransformerSettings.Optimizer(run, model);
 
     protected override EncoderDecoder CreateModel(RunConfiguration run, int symbols, Philox random) => new Transformer(Sizes(run, symbols), random);
 
     public override string Describe(RunConfiguration run) => $"transformer, {run.Get(Settings.Layers)} + {run.Get(Settings.Layers)} layers, width {run.Get(Settings.Width)}, "
-        + $"{run.Get(Settings.Heads)} heads, positions {run.Get(positions)}";
+        + $"{run.Get(Settings.Heads)} heads, positions {run.Get(Settings.Positions)}";
+}
+
+/// <summary>What the recipes of a Transformer share (Vaswani et al. 2017, section 5.3).</summary>
+static class TransformerSettings
+{
+    /// <summary>Refuses sizes that do not go with each other, of layers with <paramref name="matrices"/> matrices of width x width each beside two of width x feed-forward.</summary>
+    public static void Check(RunConfiguration run, int matrices)
+    {
+        double width = run.Get(Settings.Width);
+        if (width % 2 > 0) throw new UsageException($"--width: {width} is odd; an even number was expected, a sine and a cosine for each frequency.");
+        if (width % run.Get(Settings.Heads) > 0) throw new UsageException($"--heads: {run.Get(Settings.Heads)} do not divide the width {width}.");
+        Recipe.AtMost(3 * width * width, "--width");
+        Recipe.AtMost(width * run.Get(Settings.FeedForward), "--width x --feed-forward");
+        Recipe.AtMost((matrices * width * width + 4 * width * run.Get(Settings.FeedForward)) * run.Get(Settings.Layers), "--layers");
+    }
+
+    // The paper's greatest rate is (width n)^-1/2 for n updates of warm-up; scaled so that it is the one asked for.
+    public static LearningRateSchedule Schedule(RunConfiguration run) =>
+        new InverseSquareRootSchedule(run.Get(Settings.Width), run.Get(Settings.WarmUp), run.LearningRate * Math.Sqrt((double)run.Get(Settings.Width) * run.Get(Settings.WarmUp)));
+
+    public static Optimizer Optimizer(RunConfiguration run, Module model) => new Adam(model.Parameters, run.LearningRate, beta1: 0.9, beta2: 0.98, epsilon: 1e-9);
 }

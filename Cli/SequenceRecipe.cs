@@ -6,15 +6,16 @@ using NeuralMemory.Training;
 
 namespace NeuralMemory.Cli;
 
-/// <summary>The tasks of bits, on a Neural Turing Machine, on LSTMs or on a Differentiable Neural Computer.</summary>
+/// <summary>The tasks of bits, on a Neural Turing Machine, on LSTMs, on a Transformer or on a Differentiable Neural Computer.</summary>
 /// <param name="task">The task.</param>
 /// <param name="model">The model.</param>
 /// <param name="sequences">Sequences to train on.</param>
+/// <param name="batch">Sequences of an update.</param>
 /// <param name="rate">The learning rate.</param>
 /// <param name="validationLength">The length of the sequences that choose which parameters are kept: longer than those trained on, so that they are judged by how they generalise.</param>
 /// <param name="lengths">The lengths that the model is tested on, in the task's unit; the first of them are trained on.</param>
 /// <param name="own">The model's own settings.</param>
-abstract class SequenceRecipe(string task, string model, long sequences, double rate, int validationLength, int[] lengths, params (Setting, object?)[] own) : Recipe(task, model)
+abstract class SequenceRecipe(string task, string model, long sequences, int batch, double rate, int validationLength, int[] lengths, params (Setting, object?)[] own) : Recipe(task, model)
 {
     // RMSprop with the momentum and the clipping of section 4.6; alpha and epsilon are ours.
     const double Alpha = 0.95, Momentum = 0.9, Epsilon = 1e-6, ClipValue = 10;
@@ -26,22 +27,23 @@ abstract class SequenceRecipe(string task, string model, long sequences, double 
     public static new IReadOnlyList<Recipe> All { get; } =
     [
         //                                ntm rate  controller    heads  lstm  rate  valid. lengths
-        .. Both("copy",          20_000,    1e-4,  "lstm",           1,   256,  3e-5,  120,  [10, 20, 40, 80, 120]),
+        .. Each("copy",          20_000,    1e-4,  "lstm",           1,   256,  3e-5,  120,  [10, 20, 40, 80, 120]),
         new DncRecipe("copy", 20_000, 1e-4, hidden: 100, slots: 32, width: 20, heads: 1, validationLength: 20, [10, 20, 30]),
-        .. Both("repeat-copy",   20_000,    1e-4,  "lstm",           1,   512,  3e-5,   20,  [5, 10, 15, 20]),       // vectors
-        .. Both("recall",        60_000,    1e-4,  "feed-forward",   4,   256,  1e-4,   10,  [2, 6, 10, 15, 20]),    // items
-        .. Both("ngrams",        20_000,    3e-5,  "lstm",           1,   128,  1e-4,  200,  [100, 200, 400]),       // bits
-        .. Both("priority-sort", 20_000,    3e-5,  "lstm",           5,   128,  3e-5,   20,  [10, 20, 30]),          // vectors shown
+        .. Each("repeat-copy",   20_000,    1e-4,  "lstm",           1,   512,  3e-5,   20,  [5, 10, 15, 20]),       // vectors
+        .. Each("recall",        60_000,    1e-4,  "feed-forward",   4,   256,  1e-4,   10,  [2, 6, 10, 15, 20]),    // items
+        .. Each("ngrams",        20_000,    3e-5,  "lstm",           1,   128,  1e-4,  200,  [100, 200, 400]),       // bits
+        .. Each("priority-sort", 20_000,    3e-5,  "lstm",           5,   128,  3e-5,   20,  [10, 20, 30]),          // vectors shown
     ];
 
-    static Recipe[] Both(string task, long sequences, double ntmRate, string controller, int heads, int lstmHidden, double lstmRate, int validationLength, int[] lengths) =>
+    static Recipe[] Each(string task, long sequences, double ntmRate, string controller, int heads, int lstmHidden, double lstmRate, int validationLength, int[] lengths) =>
     [
         new NtmRecipe(task, sequences, ntmRate, controller, heads, validationLength, lengths),
         new LstmRecipe(task, sequences, lstmRate, lstmHidden, validationLength, lengths),
+        new SequenceTransformerRecipe(task, lengths),
     ];
 
     public override IReadOnlyList<(Setting, object?)> Defaults { get; } =
-        [.. Common(sequences, batch: 1, rate, logEvery: 250), validatedLength.Is(validationLength), Settings.EarlyStopping.Open, .. own];
+        [.. Common(sequences, batch, rate, logEvery: 250 * batch), validatedLength.Is(validationLength), Settings.EarlyStopping.Open, .. own];
 
     protected abstract SequenceModel CreateModel(RunConfiguration run, SequenceTask task, Philox random);
 
@@ -53,10 +55,13 @@ abstract class SequenceRecipe(string task, string model, long sequences, double 
 
     public override Optimizer CreateOptimizer(RunConfiguration run, Module model) => new RmsProp(model.Parameters, run.LearningRate, Alpha, Epsilon, momentum: Momentum);
 
+    /// <summary>Constant for the first half, then falling to 0.</summary>
+    protected virtual LearningRateSchedule Schedule(RunConfiguration run) => new LinearDecaySchedule(run.LearningRate, run.Updates / 2, run.Updates);
+
     public override TrainerOptions Complete(RunConfiguration run, TrainerOptions options) => options with
     {
         ClipValue = ClipValue,
-        Schedule = new LinearDecaySchedule(run.LearningRate, run.Updates / 2, run.Updates),         // constant for the first half, then falling to 0
+        Schedule = Schedule(run),
         Validation = new(run.Get(validatedLength), Sequences: 20, Batch: 20),
         EarlyStopping = options.EarlyStopping is { } stopping ? stopping with { Metric = StoppingMetric.BitsPerSequence } : null,
     };
@@ -84,8 +89,9 @@ abstract class SequenceRecipe(string task, string model, long sequences, double 
     public override Report Evaluate(RunConfiguration run, Objective objective, EvaluationOptions options, CancellationToken cancelled)
     {
         if (options.Data is not null) throw new UsageException($"--data: the task {Task} makes its own sequences.");
-        EvaluationResult result = Evaluate(run, objective, options.Length ?? ((SequenceObjective)objective).Task.MaxLength, options.Sequences ?? TestSequences, cancelled);
-        return Report(run, [result], json =>
+        IReadOnlyList<int> asked = options.Lengths is [] ? [((SequenceObjective)objective).Task.MaxLength] : options.Lengths;
+        List<EvaluationResult> results = [.. asked.Select(length => Evaluate(run, objective, length, options.Sequences ?? TestSequences, cancelled))];
+        return Report(run, results, json => Cli.Report.Each(json, results, result =>
         {
             json.WriteNumber("length", result.Length);
             json.WriteNumber("sequences", result.Sequences);
@@ -94,7 +100,7 @@ abstract class SequenceRecipe(string task, string model, long sequences, double 
             json.WriteNumber("mean_bits", result.MeanBits);
             json.WriteNumber("wrong_bits", result.MedianWrongBits);
             json.WriteNumber("mean_wrong_bits", result.MeanWrongBits);
-        });
+        }));
     }
 
     static EvaluationResult Evaluate(RunConfiguration run, Objective objective, int length, int sequences, CancellationToken cancelled)
@@ -117,12 +123,15 @@ abstract class SequenceRecipe(string task, string model, long sequences, double 
         $"Bits per sequence, {tests[0].Sequences} fresh sequences each: {run.Task}, {run.Model}, seed {run.Seed}",
         ["length", "asked for", "cost, median", "cost, mean", "wrong, median", "wrong, mean"],
         [.. tests.Select(test => (string[])[$"{test.Length}", $"{test.OutputBits}", .. new[] { test.MedianBits, test.MeanBits, test.MedianWrongBits, test.MeanWrongBits }.Select(Progress.Bits)])],
-        json);
+        json)
+    {
+        ByLength = new("cost of a sequence in bits, the median", Progress.Bits, [.. tests.Select(test => (test.Length, test.MedianBits))]),
+    };
 }
 
 /// <summary>Stacked LSTMs, the paper's baseline.</summary>
 sealed class LstmRecipe(string task, long sequences, double rate, int hidden, int validationLength, int[] lengths)
-    : SequenceRecipe(task, "lstm", sequences, rate, validationLength, lengths, Settings.Hidden.Is(hidden), Settings.Layers.Is(3))
+    : SequenceRecipe(task, "lstm", sequences, batch: 1, rate, validationLength, lengths, Settings.Hidden.Is(hidden), Settings.Layers.Is(3))
 {
     public override void Check(RunConfiguration run)
     {
@@ -139,7 +148,7 @@ sealed class LstmRecipe(string task, long sequences, double rate, int hidden, in
 
 /// <summary>The Neural Turing Machine.</summary>
 sealed class NtmRecipe(string task, long sequences, double rate, string steers, int heads, int validationLength, int[] lengths)
-    : SequenceRecipe(task, "ntm", sequences, rate, validationLength, lengths,
+    : SequenceRecipe(task, "ntm", sequences, batch: 1, rate, validationLength, lengths,
         Settings.Hidden.Is(Ntm.PaperSizes.Hidden), Settings.Slots.Is(Ntm.PaperSizes.Slots), Settings.Width.Is(Ntm.PaperSizes.Width),
         Settings.ReadHeads.Is(heads), writeHeads.Is(heads), shifts.Is(Ntm.PaperSizes.Shifts), controller.Is(steers), memoryStart.Is("learned"))
 {
@@ -176,9 +185,27 @@ sealed class NtmRecipe(string task, long sequences, double rate, string steers, 
         + $"memory {run.Get(Settings.Slots)} x {run.Get(Settings.Width)}, heads {run.Get(Settings.ReadHeads)} + {run.Get(writeHeads)}";
 }
 
+/// <summary>A Transformer that sees every step before. Positions beyond those trained on are new to it: its parameters are chosen by the longest sequences trained on, since at greater lengths the best are those that have learned nothing.</summary>
+sealed class SequenceTransformerRecipe(string task, int[] lengths)
+    : SequenceRecipe(task, "transformer", sequences: 320_000, batch: 16, rate: 1e-3, SequenceTasks.Create(task).MaxLength, lengths,
+        Settings.Width.Is(64), Settings.Heads.Is(4), Settings.FeedForward.Is(256), Settings.Layers.Is(3), Settings.Positions.Is("sinusoidal"), Settings.WarmUp.Is(1000))
+{
+    public override void Check(RunConfiguration run) => TransformerSettings.Check(run, 4);
+
+    protected override LearningRateSchedule Schedule(RunConfiguration run) => TransformerSettings.Schedule(run);
+
+    public override Optimizer CreateOptimizer(RunConfiguration run, Module model) => TransformerSettings.Optimizer(run, model);
+
+    protected override SequenceModel CreateModel(RunConfiguration run, SequenceTask task, Philox random) => new SequenceTransformer(task.InputWidth, task.OutputWidth,
+        new(run.Get(Settings.Width), run.Get(Settings.Heads), run.Get(Settings.FeedForward), run.Get(Settings.Layers), run.Get(Settings.Positions) == "sinusoidal"), random);
+
+    public override string Describe(RunConfiguration run) => $"transformer, {run.Get(Settings.Layers)} layers, width {run.Get(Settings.Width)}, {run.Get(Settings.Heads)} heads, "
+        + $"feed-forward {run.Get(Settings.FeedForward)}, positions {run.Get(Settings.Positions)}";
+}
+
 /// <summary>The Differentiable Neural Computer.</summary>
 sealed class DncRecipe(string task, long sequences, double rate, int hidden, int slots, int width, int heads, int validationLength, int[] lengths)
-    : SequenceRecipe(task, "dnc", sequences, rate, validationLength, lengths, DncSettings.Of(hidden, slots, width, heads))
+    : SequenceRecipe(task, "dnc", sequences, batch: 1, rate, validationLength, lengths, DncSettings.Of(hidden, slots, width, heads))
 {
     public override void Check(RunConfiguration run) => AtMost(DncSettings.Largest(run), "--hidden, --slots, --width and --read-heads");
 

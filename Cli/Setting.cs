@@ -134,5 +134,8 @@ static class Settings
     public static readonly Setting<int> Embedding = Setting.Count("embedding", "Numbers of a symbol's vector.");
     public static readonly Setting<int> Heads = Setting.Count("heads", "Heads of each attention.");
     public static readonly Setting<double> Dropout = Setting.Number("dropout", "The probability of dropping an element.", least: 0, end: 1, orLeast: true);
+    public static readonly Setting<int> FeedForward = Setting.Count("feed-forward", "Units of the transformer's feed-forward networks.");
+    public static readonly Setting<string> Positions = Setting.Choice("positions", "What tells a transformer where a symbol or a step stands.", "sinusoidal", "none");
+    public static readonly Setting<int> WarmUp = Setting.Count("warm-up", "Updates in which the learning rate rises.");
     public static readonly Setting<int> ReadHeads = Setting.Count("read-heads", "Heads that read.");
 }

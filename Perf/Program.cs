@@ -4,9 +4,6 @@ using NeuralMemory.Perf;
 
 Option<int> threads = new("--threads") { Description = "Threads to use.", DefaultValueFactory = _ => Environment.ProcessorCount };
 
-Command scaling = new("scaling", "How the cost of a Neural Turing Machine grows with the length of the sequence and with the slots of its memory.") { threads };
-scaling.SetAction(arguments => Run(arguments, Scaling.Run));
-
 Option<string> device = new("--device") { Description = "cuda:N, opencl:N, or emulator: tiny shapes, checked and not timed.", DefaultValueFactory = _ => "cuda:0" };
 Option<bool> json = new("--json") { Description = "A line of JSON for each case." };
 Option<string?> only = new("--only") { Description = "Only the cases whose names begin so, separated by commas." };
@@ -16,6 +13,17 @@ peer.AcceptOnlyFromAmong("torch");
 Option<string?> roofline = new("--roofline") { Description = "Draws the cases below what the machine can do, as SVG.", HelpName = "FILE" };
 Command cpu = Suite("cpu", "The CPU's kernels, checked against float64 and timed.", KernelCases.All);
 Command train = Suite("train", "Whole training steps, checked against float64 and timed.", TrainingCases.All);
+
+Option<string?> picture = new("--out") { Description = "Draws the first table as SVG.", HelpName = "FILE" };
+Command scaling = new("scaling", "How the cost of a training step grows with the length of the sequence, the slots of the memory, the threads, and the width of the network.")
+{
+    threads, only, json, picture,
+};
+scaling.SetAction(arguments => Run(arguments, () =>
+{
+    Scaling.Run(arguments.GetValue(only), arguments.GetValue(json), arguments.GetValue(picture));
+    return true;
+}));
 
 Command gpu = new("gpu", "A GPU's kernels, checked against the CPU and timed.") { device, json, only };
 gpu.SetAction(arguments =>
@@ -41,27 +49,22 @@ return new RootCommand("Checks results, then times what computes them.") { cpu, 
 Command Suite(string name, string description, IEnumerable<Case> cases)
 {
     Command command = new(name, description) { threads, peer, only, json, roofline };
-    command.SetAction(arguments =>
-    {
-        ThreadTeam.Threads = arguments.GetValue(threads);
-        if (!arguments.GetValue(json)) Console.WriteLine($"{Backend.Default.Description}, .NET {Environment.Version}\n");
-        try
-        {
-            return Speed.Run(name, cases, arguments.GetValue(only), arguments.GetValue(peer) is not null, arguments.GetValue(json), arguments.GetValue(roofline)) ? 0 : 1;
-        }
-        catch (ArgumentException e)
-        {
-            Console.Error.WriteLine(e.Message);
-            return 2;
-        }
-    });
+    command.SetAction(arguments => Run(arguments, () =>
+        Speed.Run(name, cases, arguments.GetValue(only), arguments.GetValue(peer) is not null, arguments.GetValue(json), arguments.GetValue(roofline))));
     return command;
 }
 
-void Run(ParseResult arguments, Action action)
+int Run(ParseResult arguments, Func<bool> action)
 {
     ThreadTeam.Threads = arguments.GetValue(threads);
-    Console.WriteLine($"{Backend.Default.Description}, .NET {Environment.Version}");
-    Console.WriteLine();
-    action();
+    if (!arguments.GetValue(json)) Console.WriteLine($"{Backend.Default.Description}, .NET {Environment.Version}\n");
+    try
+    {
+        return action() ? 0 : 1;
+    }
+    catch (ArgumentException e)
+    {
+        Console.Error.WriteLine(e.Message);
+        return 2;
+    }
 }

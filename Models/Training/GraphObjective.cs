@@ -85,4 +85,6 @@ public sealed class GraphObjective : Objective
         }
         return right / sequences;
     });
+    /// <summary>What the model's memory did in the batch's first sequence.</summary>
+    public override IReadOnlyList<Picture> Pictures() => MemoryPictures.Of(model, episode.Inputs.Slice(1, 0, 1));
 }

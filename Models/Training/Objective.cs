@@ -72,4 +72,5 @@ public abstract class Objective(Module model)
 /// <summary>Numbers to look at, rows from top to bottom: what a model attends to, or holds.</summary>
 /// <param name="Caption">What they are.</param>
 /// <param name="Values">[row, column], 0 to 1.</param>
-public sealed record Picture(string Caption, float[,] Values);
+/// <param name="IsRing">Whether the rows are the slots of a memory, after the last of which comes the first, and the columns steps of time: a view may show the slots that matter.</param>
+public sealed record Picture(string Caption, float[,] Values, bool IsRing = false);

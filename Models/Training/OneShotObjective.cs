@@ -111,25 +111,6 @@ public sealed class OneShotObjective : Objective
         return right;
     });
 
-    /// <summary>Where the heads of a <see cref="Mann"/> read and wrote in the batch's first episode: slots from top to bottom, steps from left to right.</summary>
-    public override IReadOnlyList<Picture> Pictures()
-    {
-        if (model is not Mann mann) return [];
-        MannRun run = mann.Run(episode.Inputs.Slice(1, 0, 1));
-        return [new("slots read, by step", Most(run.ReadWeights)), new("slots written, by step", Most(run.WriteWeights))];
-    }
-
-    /// <summary>The most that any head looks at each slot, from [time, 1, heads, slots].</summary>
-    static float[,] Most(Tensor weights)
-    {
-        int heads = weights.Shape[2], slots = weights.Shape[3];
-        float[] w = weights.ToArray();
-        float[,] most = new float[slots, weights.Shape[0]];
-        for (int i = 0; i < w.Length; i++)
-        {
-            ref float cell = ref most[i % slots, i / slots / heads];
-            cell = Math.Max(cell, w[i]);
-        }
-        return most;
-    }
+    /// <summary>What the model's memory did in the batch's first episode.</summary>
+    public override IReadOnlyList<Picture> Pictures() => MemoryPictures.Of(model, episode.Inputs.Slice(1, 0, 1));
 }

@@ -59,4 +59,7 @@ public sealed class SequenceObjective : Objective
     /// <inheritdoc/>
     public override double Validate(Validation validation, ulong seed) => Evaluation.Run(
         model, task, validation.Length ?? task.MaxLength, validation.Sequences, seed, validation.Batch, RandomStreams.Validation).MedianBits;
+
+    /// <summary>What the model's memory did in the batch's first sequence.</summary>
+    public override IReadOnlyList<Picture> Pictures() => MemoryPictures.Of(model, Episode.Inputs.Slice(1, 0, 1));
 }
