@@ -94,10 +94,10 @@ sealed class Frame(LiveView view, Snapshot? sample, IReadOnlyList<Picture> shown
     List<List<Segment>> Pictures(int width, bool colors)
     {
         List<List<Segment>> lines = [];
-        int wide = (width - Gap) / 2, room = height - HeadLines - FreeLines;
+        int wide = (width - Gap) / 2, room = height - HeadLines - FreeLines, most = Math.Clamp(room / ((shown.Count + 1) / 2) - 1, FewestRows, MostRows);
         for (int i = 0; i < shown.Count; i += 2)
         {
-            int rows = Math.Min(MostRows, Math.Max(Rows(shown[i]), i + 1 < shown.Count ? Rows(shown[i + 1]) : 0));
+            int rows = Math.Min(most, Math.Max(Rows(shown[i]), i + 1 < shown.Count ? Rows(shown[i + 1]) : 0));
             if (lines.Count + rows + 1 > room) break;
             List<List<Segment>> left = One(shown[i], rows);
             lines.AddRange(i + 1 < shown.Count ? Beside(left, One(shown[i + 1], rows), wide) : left);

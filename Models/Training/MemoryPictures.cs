@@ -41,7 +41,7 @@ static class MemoryPictures
         for (int i = 0; i < w.Length; i++)
         {
             ref float cell = ref most[i % slots, i / slots / heads];
-            cell = Math.Max(cell, MathF.Sqrt(w[i]));
+            cell = Math.Max(cell, MathF.Sqrt(Math.Max(0, w[i])));
         }
         return new(caption, most, IsRing: true);
     }
@@ -50,7 +50,7 @@ static class MemoryPictures
     {
         float[] values = x.ToArray();
         float[,] matrix = new float[x.Shape[0], x.Shape[1]];
-        for (int i = 0; i < values.Length; i++) matrix[i / x.Shape[1], i % x.Shape[1]] = MathF.Sqrt(values[i]);
+        for (int i = 0; i < values.Length; i++) matrix[i / x.Shape[1], i % x.Shape[1]] = MathF.Sqrt(Math.Max(0, values[i]));
         return matrix;
     }
 }

@@ -78,6 +78,79 @@ public partial class CommandTests
         Assert.That(output, Does.Contain("model").And.Contain("output_weight").And.Contain("F32").And.Contain("optimizer.square_average").And.Contain(task));
     }
 
+    static readonly string[] tinyTransformer = ["--model", "transformer", "--width", "8", "--heads", "2", "--feed-forward", "12", "--layers", "3"];
+
+    [Test]
+    public void A_transformer_trains_on_every_task_of_bits_is_tested_and_resumes_to_the_same_bits()
+    {
+        using Scratch scratch = new();
+        foreach (string task in (string[])["copy", "repeat-copy", "recall", "ngrams", "priority-sort"])
+        {
+            string whole = scratch[$"{task}-whole"], halves = scratch[$"{task}-halves"];
+            string[] arguments = ["train", task, "--batch", "2", "--warm-up", "4", "--log-every", "4", .. tinyTransformer];
+            (int code, string output, string error) = Run.Here([.. arguments, "--sequences", "16", "--out", whole]);
+            Assert.That((code, error), Is.EqualTo((0, "")));
+            Assert.That(output, Does.Contain("transformer, 3 layers, width 8, 2 heads, feed-forward 12, positions sinusoidal"));
+            Assert.That(Run.Here([.. arguments, "--sequences", "8", "--out", halves]).Code, Is.Zero);
+            Assert.That(Run.Here("train", "--resume", halves, "--sequences", "16").Code, Is.Zero);
+            Assert.That(Run.Fingerprint(halves), Is.EqualTo(Run.Fingerprint(whole)), task);
+            Assert.That(Run.Here("eval", whole, "--batches", "1").Code, Is.Zero);
+            Assert.That(Run.Here("inspect", whole).Output, Does.Contain("layer.2.self_attn").And.Contain("feed_forward"));
+        }
+    }
+
+    [Test]
+    public void Runs_are_compared_by_length_in_one_table_and_one_picture()
+    {
+        using Scratch scratch = new();
+        string ntm = scratch["ntm"], transformer = scratch["transformer"], again = Path.Combine(scratch["second"], "ntm"), picture = scratch["length.svg"];
+        Assert.That(Run.Here(["train", "copy", "--sequences", "2", "--out", ntm, .. Run.Tiny]).Code, Is.Zero);
+        Assert.That(Run.Here(["train", "copy", "--sequences", "2", "--seed", "2", "--out", again, .. Run.Tiny]).Code, Is.Zero);
+        Assert.That(Run.Here(["train", "copy", "--sequences", "16", "--out", transformer, .. tinyTransformer]).Code, Is.Zero);
+
+        (int code, string output, string error) = Run.Here("eval", ntm, transformer, again, "--length", "3,5,30", "--batches", "1", "--out", picture, "--json");
+        Assert.That((code, error), Is.EqualTo((0, "")));
+        JsonElement[] lines = [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement)];
+        Assert.That(lines.Select(line => $"{line.GetProperty("model")} {line.GetProperty("seed")}"), Is.EqualTo(new[] { "ntm 1", "transformer 1", "ntm 2" }));
+        foreach (JsonElement line in lines)
+            Assert.That(line.GetProperty("results").EnumerateArray().Select(result => result.GetProperty("length").GetInt32()), Is.EqualTo(new[] { 3, 5, 30 }));
+        double bits = JsonDocument.Parse(Run.Here("eval", again, "--length", "5", "--batches", "1", "--json").Output).RootElement.GetProperty("bits").GetDouble();
+        Assert.That(lines[2].GetProperty("results")[1].GetProperty("bits").GetDouble(), Is.EqualTo(bits), "as when it is tested alone");
+
+        System.Xml.Linq.XNamespace svg = "http://www.w3.org/2000/svg";
+        System.Xml.Linq.XElement drawn = System.Xml.Linq.XElement.Load(picture);
+        Assert.That(drawn.Elements(svg + "polyline").Select(line => line.Attribute("points")!.Value.Split(' ').Length), Is.EqualTo(new[] { 3, 3, 3 }));
+        Assert.That(drawn.Elements(svg + "text").Count(text => text.Value == "ntm"), Is.EqualTo(1), "runs of one name share a colour");
+
+        output = Run.Here("eval", ntm, again, "--length", "3,30", "--batches", "1").Output;
+        Assert.That(output, Does.Contain("By length: cost of a sequence in bits, the median"));
+        Assert.That(output.Split('\n').Count(line => line.Contains(scratch.Folder)), Is.EqualTo(2), "a row a run");
+
+        Run.Refuses(["eval", ntm, "--length", "3,3"], "--length: 3 stands there twice");
+        Run.Refuses(["eval", ntm, "--length", "3,,5"], "--length: ''");
+        Run.Refuses(["eval", ntm, "--length", "3,0"], "--length: '0' is not a whole number from 1");
+        Run.Refuses(["eval", ntm, scratch["none"], "--length", "3"], "none");
+        Assert.That(Run.Here(["train", "oneshot", "--model", "lstm", "--sequences", "16", "--hidden", "4", "--out", scratch["oneshot"]]).Code, Is.Zero);
+        Run.Refuses(["eval", ntm, scratch["oneshot"], "--batches", "1", "--out", picture], "--out: only runs that are measured alike");
+    }
+
+    [TestCase("dnc", "write weighting, slots", "read weighting, slots", "usage, slots", "links")]
+    [TestCase("transformer", "attention, layer 1", "attention, layer 2", "attention, layer 3")]
+    [TestCase("lstm")]
+    public void The_live_view_shows_every_memory(string model, params string[] captions)
+    {
+        using Scratch scratch = new();
+        string[] sizes = model == "dnc" ? ["--model", "dnc", "--hidden", "8", "--slots", "8", "--width", "4"] : model == "lstm" ? ["--model", "lstm", "--hidden", "8", "--layers", "1"] : tinyTransformer;
+        string[] arguments = ["train", "copy", "--sequences", "100", "--batch", "2", "--log-every", "10", .. sizes];
+        (int code, string output) = Run.OnTerminal(true, [.. arguments, "--out", scratch["live"]]);
+        Assert.That(code, Is.Zero, output);
+        foreach (string caption in (string[])["target, length", "output, ", .. captions]) Assert.That(output, Does.Contain(caption));
+        foreach (string line in ControlCodes.Replace(output, "").Split(['\n', '\r'])[..^8])
+            Assert.That(line, Has.Length.LessThanOrEqualTo(Run.Width));
+        Assert.That(Run.Here([.. arguments, "--out", scratch["plain"]]).Code, Is.Zero);
+        Assert.That(Run.Fingerprint(scratch["live"]), Is.EqualTo(Run.Fingerprint(scratch["plain"])));
+    }
+
     [TestCase(true)]
     [TestCase(false)]
     public void The_live_view_fits_and_changes_nothing_that_is_trained(bool colors)

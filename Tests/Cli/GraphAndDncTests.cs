@@ -66,6 +66,14 @@ public class GraphAndDncTests
     }
 
     [Test]
+    public void The_live_view_shows_the_memory_of_a_dnc_on_graphs()
+    {
+        (int code, string output) = Run.OnTerminal(true, ["train", "paths", "--log-every", "16", "--out", scratch["live"], .. small]);
+        Assert.That(code, Is.Zero, output);
+        Assert.That(output, Does.Contain("write weighting").And.Contain("read weighting").And.Contain("usage").And.Contain("links: row written after column"));
+    }
+
+    [Test]
     public void Bad_input_is_named()
     {
         Refused(["train", "paths", "--data", scratch["none"], .. small], $"{scratch["none"]}: there is no such folder.");

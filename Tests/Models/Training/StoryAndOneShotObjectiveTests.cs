@@ -114,4 +114,42 @@ public class StoryAndOneShotObjectiveTests
                 foreach (Picture picture in pictures) Assert.That(picture.Values.Cast<float>(), Is.All.InRange(0, 1).And.Some.GreaterThan(0));
             }
     }
+
+    [Test]
+    public void The_pictures_of_a_memory_are_what_it_did()
+    {
+        CopyTask task = new();
+        Dnc dnc = new(task.InputWidth, task.OutputWidth, new(6, 5, 4, 2), new Philox(1));
+        SequenceObjective objective = new(dnc, task);
+        using (Tape.Step())
+        {
+            objective.Loss(new Philox(2), 2);
+            DncRun run = dnc.Run(objective.Episode.Inputs);
+            IReadOnlyList<Picture> pictures = objective.Pictures();
+            Assert.That(pictures.Select(picture => picture.Caption), Is.EqualTo(new[] { "write weighting", "read weighting", "links: row written after column", "usage" }));
+            Assert.That(pictures.Select(picture => picture.IsRing), Is.EqualTo(new[] { true, true, false, true }));
+            for (int t = 0; t < objective.Episode.Steps; t++)
+                for (int i = 0; i < 5; i++)
+                {
+                    Assert.That(Math.Pow(pictures[0].Values[i, t], 2), Is.EqualTo(run.Trace.WriteWeightings[t, 0, i]).Within(1e-6));
+                    Assert.That(Math.Pow(pictures[1].Values[i, t], 2), Is.EqualTo(Math.Max(run.Trace.ReadWeightings[t, 0, 0, i], run.Trace.ReadWeightings[t, 0, 1, i])).Within(1e-6));
+                    Assert.That(Math.Pow(pictures[3].Values[i, t], 2), Is.EqualTo(run.Trace.Usage[t, 0, i]).Within(1e-6));
+                }
+            for (int i = 0; i < 5; i++)
+                for (int j = 0; j < 5; j++) Assert.That(Math.Pow(pictures[2].Values[i, j], 2), Is.EqualTo(run.State.Links[0, i, j]).Within(1e-6));
+        }
+        Ntm reader = new(task.InputWidth, task.OutputWidth, new(6, 5, 4, 1, 0, 3, NtmController.Lstm), new Philox(1));
+        Assert.That(Captions(reader), Is.EqualTo(new[] { "read weighting" }));
+        Assert.That(Captions(new Dnc(task.InputWidth, task.OutputWidth, new(6, 5, 4, 1, Links: false), new Philox(1))), Is.EqualTo(new[] { "write weighting", "read weighting", "usage" }));
+        Assert.That(Captions(new SequenceTransformer(task.InputWidth, task.OutputWidth, new(8, 2, 8, 2), new Philox(1))), Is.EqualTo(new[] { "attention, layer 1", "attention, layer 2" }));
+        Assert.That(Captions(new LstmModel(task.InputWidth, task.OutputWidth, 4, 1, new Philox(1))), Is.Empty);
+
+        string[] Captions(SequenceModel model)
+        {
+            using Tape.Scope step = Tape.Step();
+            SequenceObjective other = new(model, task);
+            other.Loss(new Philox(2), 1);
+            return [.. other.Pictures().Select(picture => picture.Caption)];
+        }
+    }
 }
