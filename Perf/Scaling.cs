@@ -26,7 +26,7 @@ static class Scaling
 
     static readonly Axis[] axes =
     [
-        new("length", "one sequence", [32, 64, 128, 256, 512, 1024, 2048], length => new(length)),
+        new("length", "one sequence", [32, 64, 128, 256, 512, 1024, 2048, 4096], length => new(length)),
         new("slots", $"one sequence of {Steps} steps", [64, 128, 256, 512, 1024], slots => new(Steps, Slots: slots)),
         new("threads", $"{Batch} sequences of {Steps} steps", [1, 2, 4, 8, 16, 32, 64], threads => new(Steps, Batch, Threads: threads)),
         new("width", $"one sequence of {Steps} steps", [32, 64, 128, 256, 512], width => new(Steps, Width: width)),

@@ -24,7 +24,7 @@ static class MemoryPictures
                 DncRun dncRun = dnc.Run(input);
                 Picture[] looks = [OfSlots("write weighting", dncRun.Trace.WriteWeightings.Unsqueeze(2)), OfSlots("read weighting", dncRun.Trace.ReadWeightings)];
                 Picture usage = OfSlots("usage", dncRun.Trace.Usage.Unsqueeze(2));
-                return dnc.Sizes.Links ? [.. looks, new("links: row written after column", Matrix(dncRun.State.Links.Select(0, 0))), usage] : [.. looks, usage];
+                return dnc.Sizes.Links ? [.. looks, new("links, row after column", Matrix(dncRun.State.Links.Select(0, 0))), usage] : [.. looks, usage];
             case SequenceTransformer transformer:
                 return [.. transformer.Run(input).Attention.Select((weights, layer) => new Picture($"attention, layer {layer + 1}", Matrix(weights.Select(0, 0).Mean(0))))];
             default:

@@ -70,7 +70,7 @@ public class GraphAndDncTests
     {
         (int code, string output) = Run.OnTerminal(true, ["train", "paths", "--log-every", "16", "--out", scratch["live"], .. small]);
         Assert.That(code, Is.Zero, output);
-        Assert.That(output, Does.Contain("write weighting").And.Contain("read weighting").And.Contain("usage").And.Contain("links: row written after column"));
+        Assert.That(output, Does.Contain("write weighting").And.Contain("read weighting").And.Contain("usage").And.Contain("links, row after column"));
     }
 
     [Test]

@@ -112,6 +112,7 @@ public class GpuModelTests
                 "NTM, memory too large for a group" => new CopyTraining(
                     backend, (inputs, outputs) => new Ntm(inputs, outputs, Ntm.PaperSizes with { Hidden = 10, Slots = 1000, Width = 12, WriteHeads = 2 }, new Philox(1))),
                 "DNC" => new CopyTraining(backend, (inputs, outputs) => new Dnc(inputs, outputs, new(16, 6, 4, 2), new Philox(1))),
+                "Transformer on episodes" => new CopyTraining(backend, (inputs, outputs) => new SequenceTransformer(inputs, outputs, new(16, 2, 24, 2), new Philox(1))),
                 _ => new TransformerTraining(backend),
             };
     }
@@ -130,7 +131,7 @@ public class GpuModelTests
     }
 
     [Test]
-    public void A_step_has_the_CPUs_loss_and_gradients([Values("NTM", "NTM, memory too large for a group", "DNC", "Transformer")] string model)
+    public void A_step_has_the_CPUs_loss_and_gradients([Values("NTM", "NTM, memory too large for a group", "DNC", "Transformer", "Transformer on episodes")] string model)
     {
         float[][] Gradients(Backend backend, out double loss)
         {

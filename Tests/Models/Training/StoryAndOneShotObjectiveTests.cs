@@ -126,7 +126,7 @@ public class StoryAndOneShotObjectiveTests
             objective.Loss(new Philox(2), 2);
             DncRun run = dnc.Run(objective.Episode.Inputs);
             IReadOnlyList<Picture> pictures = objective.Pictures();
-            Assert.That(pictures.Select(picture => picture.Caption), Is.EqualTo(new[] { "write weighting", "read weighting", "links: row written after column", "usage" }));
+            Assert.That(pictures.Select(picture => picture.Caption), Is.EqualTo(new[] { "write weighting", "read weighting", "links, row after column", "usage" }));
             Assert.That(pictures.Select(picture => picture.IsRing), Is.EqualTo(new[] { true, true, false, true }));
             for (int t = 0; t < objective.Episode.Steps; t++)
                 for (int i = 0; i < 5; i++)
