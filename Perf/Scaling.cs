@@ -94,7 +94,7 @@ static class Scaling
         Row("---:", curves.Select(_ => "---:"));
         int sizes = curves[0].Points.Count;
         for (int i = 0; i < sizes; i++) Row($"{curves[0].Points[i].X}", curves.Select(curve => $"{curve.Points[i].Y:g3}"));
-        if (sizes > 1)
+        if (sizes > 2)
         {
             Row("exponent", curves.Select(curve => $"{Timing.Exponent(curve.Points):f2}"));
             Row("of the last two", curves.Select(curve => $"{Timing.Exponent([curve.Points[^2], curve.Points[^1]]):f2}"));
