@@ -69,11 +69,8 @@ static class Scaling
                     if (setup.Threads is { } count) ThreadTeam.Threads = count;
                     (double seconds, double error) = subject.Measure(setup);
                     points.Add((size, 1e3 * seconds));
-                    if (json)
-                        Console.WriteLine(JsonSerializer.Serialize(new Dictionary<string, object>
-                        {
-                            ["suite"] = "scaling", ["against"] = axis.Name, ["size"] = size, ["model"] = subject.Name, ["batch"] = setup.Batch, ["threads"] = ThreadTeam.Threads, ["ours_s"] = seconds, ["error"] = error,
-                        }));
+                    if (json) Console.WriteLine(JsonSerializer.Serialize(
+                        new { suite = "scaling", against = axis.Name, size, model = subject.Name, batch = setup.Batch, threads = ThreadTeam.Threads, ours_s = seconds, error }));
                 }
                 finally
                 {
