@@ -18,12 +18,15 @@ public sealed unsafe partial class ScaledDotProductAttention
 
         public int Count => loop.Count;
 
-        /// <summary>Rows of one of them, each contiguous.</summary>
-        public Matrix<T> Rows<T>(int matrix, int first, int count) where T : unmanaged
+        /// <summary>One of them, each row contiguous.</summary>
+        public Matrix<T> Rows<T>(int matrix) where T : unmanaged
         {
             loop.Locate(matrix, out long offset, out _, out _, out _);
-            return new(x.Pointer<T>() + offset + (long)first * row, count, Width, row, 1);
+            return new(x.Pointer<T>() + offset, x.Shape[^2], Width, row, 1);
         }
+
+        /// <summary>Some rows of it.</summary>
+        public Matrix<T> Rows<T>(int matrix, int first, int count) where T : unmanaged => Rows<T>(matrix).Band(first, count);
     }
 
     /// <summary>
@@ -92,11 +95,11 @@ public sealed unsafe partial class ScaledDotProductAttention
         }
 
         /// <summary>S^T of some keys and a packed panel of queries, into a tile with the given distance of rows.</summary>
-        public void Scores<W, T>(int matrix, int query, int queries, int key, int keys, T* packed, T* tile, int row)
+        public void Scores<W, T>(int matrix, int query, int queries, int key, Matrix<T> keys, T* packed, T* tile, int row)
             where W : struct, ISimd<W, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            Dots<W, T>(K.Rows<T>(matrix, key, keys), packed, queries, tile, row);
-            Mask.Add<W, T>(matrix, query, queries, key, keys, tile, row);
+            Dots<W, T>(keys, packed, queries, tile, row);
+            Mask.Add<W, T>(matrix, query, queries, key, keys.Rows, tile, row);
         }
 
         /// <summary>C = A B, or C += A B, on this thread and with the operands where they are: all are in the caches, and lie as the micro-kernel reads them.</summary>

@@ -76,33 +76,34 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            int d = tiles.Q.Width, dv = tiles.V.Width, width = Tiles.Panel<V>();
-            T* q = ThreadScratch<ScaledDotProductAttention>.Take<T>(QueryBlock * (d + dv + 3) + KeyBlock * width);
-            T* sums = q + QueryBlock * d, m = sums + QueryBlock * dv, z = m + QueryBlock, factors = z + QueryBlock, s = factors + QueryBlock;
+            int d = tiles.Q.Width, panel = Tiles.Panel<V>();
+            T* packed = ThreadScratch<ScaledDotProductAttention>.Take<T>(QueryBlock * (d + 3) + KeyBlock * panel);
+            T* m = packed + QueryBlock * d, z = m + QueryBlock, factors = z + QueryBlock, s = factors + QueryBlock;
             for (; start < end; start++)
             {
                 (int matrix, int block) = Math.DivRem(start, tiles.QueryBlocks);
                 int query = block * QueryBlock, queries = Math.Min(QueryBlock, tiles.Queries - query);
-                for (int i = 0; i < queries; i += width) tiles.Pack<V, T>(tiles.Q.Rows<T>(matrix, query + i, Math.Min(width, queries - i)), V.Constant(tiles.Scale), q + i * d);
+                Matrix<T> q = tiles.Q.Rows<T>(matrix, query, queries), k = tiles.K.Rows<T>(matrix), v = tiles.V.Rows<T>(matrix), y = outputs.Rows<T>(matrix, query, queries);
+                for (int i = 0; i < queries; i += panel) tiles.Pack<V, T>(q.Band(i, Math.Min(panel, queries - i)), V.Constant(tiles.Scale), packed + i * d);
                 new Span<T>(m, QueryBlock).Fill(T.NegativeInfinity);
                 new Span<T>(z, QueryBlock).Clear();
-                new Span<T>(sums, queries * dv).Clear();
 
                 tiles.Mask.Visible(query, queries, tiles.Keys, out int first, out int last);
                 for (int key = first; key < last; key += KeyBlock)
-                    for (int i = 0; i < queries; i += width)
+                    for (int i = 0; i < queries; i += panel)
                     {
-                        int lanes = Math.Min(width, queries - i);
+                        int lanes = Math.Min(panel, queries - i);
                         tiles.Mask.Visible(query + i, lanes, tiles.Keys, out int from, out int to);
-                        (from, to) = (Math.Max(from, key), Math.Min(to, Math.Min(key + KeyBlock, last)));
+                        bool begins = from >= key;
+                        (from, to) = (Math.Max(from, key), Math.Min(to, key + KeyBlock));
                         if (from >= to) continue;
-                        tiles.Scores<V, T>(matrix, query + i, lanes, from, to - from, q + i * d, s, width);
-                        for (int j = 0; j < lanes; j += V.Count) Absorb<V, T>(s + j, width, to - from, m + i + j, z + i + j, factors + j);
-                        for (int j = 0; j < lanes; j++)
-                            if (factors[j] != T.One) Scale<V, T>(sums + (i + j) * dv, factors[j], sums + (i + j) * dv, dv);
-                        Tiles.Product<V, T>(new(s, lanes, to - from, 1, width), tiles.V.Rows<T>(matrix, from, to - from), new(sums + i * dv, lanes, dv), accumulate: true);
+                        tiles.Scores<V, T>(matrix, query + i, lanes, from, k.Band(from, to - from), packed + i * d, s, panel);
+                        for (int j = 0; j < lanes; j += V.Count) Absorb<V, T>(s + j, panel, to - from, m + i + j, z + i + j, factors + j);
+                        for (int j = 0; j < lanes && !begins; j++)
+                            if (factors[j] != T.One) Scale<V, T>(y.At(i + j, 0), factors[j], y.Columns);
+                        Tiles.Product<V, T>(new(s, lanes, to - from, 1, panel), v.Band(from, to - from), y.Band(i, lanes), accumulate: !begins);
                     }
-                Finish<V, T>(m, z, sums, tiles.Normalizers<T>(matrix) + query, outputs.Rows<T>(matrix, query, queries));
+                Finish<V, T>(m, z, tiles.Normalizers<T>(matrix) + query, y);
             }
         }
 
@@ -110,19 +111,22 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
         static void Absorb<V, T>(T* scores, int row, int keys, T* m, T* z, T* factor) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             V highest = V.Load(m), other = highest, sum = V.Zero;
-            for (int j = 0; j < keys; j += 2)                                              // two at a time: a comparison waits for the one before
+            T* score = scores, last = scores + (keys - 1) * row;
+            for (; score < last; score += 2 * row)                                         // two at a time: a comparison waits for the one before
             {
-                V even = V.Load(scores + j * row), odd = V.Load(scores + Math.Min(j + 1, keys - 1) * row);
+                V even = V.Load(score), odd = V.Load(score + row);
                 highest = V.IfLess(highest, even, even, highest);
                 other = V.IfLess(other, odd, odd, other);
             }
+            V rest = V.Load(last);
+            highest = V.IfLess(highest, rest, rest, highest);
             highest = V.IfLess(highest, other, other, highest);
             V shift = V.IfEqual(highest, V.Create(T.NegativeInfinity), V.Zero, highest);   // nothing seen so far: e^(-infinity - 0) is 0, and not NaN
-            for (int j = 0; j < keys; j++)
+            for (score = scores; score <= last; score += row)
             {
-                V power = V.Exp(V.Load(scores + j * row) - shift);
+                V power = V.Exp(V.Load(score) - shift);
                 sum += power;
-                V.Store(scores + j * row, power);
+                V.Store(score, power);
             }
             V before = V.Load(z), change = V.IfEqual(before, V.Zero, V.One, V.Exp(V.Load(m) - shift));
             V.Store(m, highest);
@@ -131,22 +135,22 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
         }
 
         /// <summary>y / z; 0 where nothing was seen, and with m = 0 and 1 / z = 0 the way back gives P = 0.</summary>
-        void Finish<V, T>(T* m, T* z, T* sums, T* normalizers, Matrix<T> y) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        void Finish<V, T>(T* m, T* z, T* normalizers, Matrix<T> y) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             for (int i = 0; i < y.Rows; i++)
             {
-                T inverse = z[i] == T.Zero ? T.Zero : T.One / z[i];
-                (normalizers[i], normalizers[i + tiles.Queries]) = (z[i] == T.Zero ? T.Zero : m[i], inverse);
-                Scale<V, T>(sums + i * y.Columns, inverse, y.At(i, 0), y.Columns);
+                bool seen = z[i] != T.Zero;
+                (normalizers[i], normalizers[i + tiles.Queries]) = seen ? (m[i], T.One / z[i]) : (T.Zero, T.Zero);
+                if (seen) Scale<V, T>(y.At(i, 0), normalizers[i + tiles.Queries], y.Columns);
+                else new Span<T>(y.At(i, 0), y.Columns).Clear();
             }
         }
 
-        static void Scale<V, T>(T* from, T factor, T* to, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        static void Scale<V, T>(T* row, T factor, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             V factors = V.Create(factor);
-            int j = 0;
-            for (; j <= width - V.Count; j += V.Count) V.Store(to + j, factors * V.Load(from + j));
-            if (j < width) V.StorePartial(to + j, factors * V.LoadPartial(from + j, width - j, T.Zero), width - j);
+            for (; width >= V.Count; width -= V.Count, row += V.Count) V.Store(row, factors * V.Load(row));
+            if (width > 0) V.StorePartial(row, factors * V.LoadPartial(row, width, T.Zero), width);
         }
     }
 
@@ -253,6 +257,8 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
         void Tile<V, T>(int matrix, int query, int queries, int key, int keys, in Scratch<V, T> x) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int d = tiles.Q.Width, width = tiles.V.Width, panel = Tiles.Panel<V>();
+            Matrix<T> q = tiles.Q.Rows<T>(matrix, query, queries), k = tiles.K.Rows<T>(matrix, key, keys), v = tiles.V.Rows<T>(matrix, key, keys), g = dys.Rows<T>(matrix, query, queries);
+            Matrix<T> toQ = dq is null ? default : dqs.Rows<T>(matrix, query, queries);
             for (int i = 0; i < queries; i += panel)
             {
                 int lanes = Math.Min(panel, queries - i);
@@ -266,20 +272,25 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
                     }
                 if (from >= to) continue;
                 T* p = x.P + from * Row + i, ds = x.Ds + from * Row + i;
-                tiles.Scores<V, T>(matrix, query + i, lanes, key + from, to - from, x.Q + i * d, p, Row);
-                if (dq is not null || dk is not null) tiles.Dots<V, T>(tiles.V.Rows<T>(matrix, key + from, to - from), x.Dy + i * width, lanes, ds, Row);             // (g v^T)^T
+                tiles.Scores<V, T>(matrix, query + i, lanes, key + from, k.Band(from, to - from), x.Q + i * d, p, Row);
+                if (dq is not null || dk is not null) tiles.Dots<V, T>(v.Band(from, to - from), x.Dy + i * width, lanes, ds, Row);                // (g v^T)^T
                 for (int j = 0; j < lanes; j += V.Count) Slopes(p + j, ds + j, to - from, V.Load(x.M + i + j), V.Load(x.Inverse + i + j), V.Load(x.Dots + i + j));
-                if (dq is not null) Tiles.Product<V, T>(new(ds, lanes, to - from, 1, Row), tiles.K.Rows<T>(matrix, key + from, to - from), dqs.Rows<T>(matrix, query + i, lanes), accumulate: true);
+                if (dq is not null) Tiles.Product<V, T>(new(ds, lanes, to - from, 1, Row), k.Band(from, to - from), toQ.Band(i, lanes), accumulate: true);
             }
+            if (dv is not null) AddToKeys<V, T>(query, key, x.P, g, dvs.Rows<T>(matrix, key, keys));
+            if (dk is not null) AddToKeys<V, T>(query, key, x.Ds, q, dks.Rows<T>(matrix, key, keys));
+        }
 
-            // Of a few keys at a time the queries from the first panel on that sees them.
-            int group = 4 * GemmMicroKernel.MaxRows<V>();
-            for (int j = 0; j < keys && (dk is not null || dv is not null); j += group)
+        /// <summary>Adds a tile's product with rows of its queries to rows of its keys, a few keys at a time with the panels of the queries that see them.</summary>
+        void AddToKeys<V, T>(int query, int key, T* tile, Matrix<T> rows, Matrix<T> to) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int panel = Tiles.Panel<V>(), group = 4 * GemmMicroKernel.MaxRows<V>();
+            for (int j = 0; j < to.Rows; j += group)
             {
-                int rows = Math.Min(group, keys - j);
-                int from = Math.Clamp(tiles.Mask.FirstToSee(key + j, tiles.Queries) - query, 0, queries) / panel * panel, to = Math.Clamp(tiles.Mask.EndToSee(key + j + rows - 1, tiles.Queries) - query, from, queries);
-                if (dv is not null) Tiles.Product<V, T>(new(x.P + j * Row + from, rows, to - from, Row, 1), dys.Rows<T>(matrix, query + from, to - from), dvs.Rows<T>(matrix, key + j, rows), accumulate: true);
-                if (dk is not null) Tiles.Product<V, T>(new(x.Ds + j * Row + from, rows, to - from, Row, 1), tiles.Q.Rows<T>(matrix, query + from, to - from), dks.Rows<T>(matrix, key + j, rows), accumulate: true);
+                int keys = Math.Min(group, to.Rows - j);
+                int first = Math.Clamp(tiles.Mask.FirstToSee(key + j, tiles.Queries) - query, 0, rows.Rows) / panel * panel;
+                int last = Math.Clamp(tiles.Mask.EndToSee(key + j + keys - 1, tiles.Queries) - query, first, rows.Rows);
+                Tiles.Product<V, T>(new(tile + j * Row + first, keys, last - first, Row, 1), rows.Band(first, last - first), to.Band(j, keys), accumulate: true);
             }
         }
 
