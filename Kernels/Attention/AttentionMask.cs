@@ -86,11 +86,11 @@ readonly unsafe struct AttentionMask
 
     /// <summary>
     /// Adds to a tile of the scores of matrix number <paramref name="matrix"/> what the masks say, or puts -infinity. The tile has a row for each key from number <paramref name="key"/> on,
-    /// in distances of <paramref name="row"/>, and a column for each query from number <paramref name="query"/> on, no more than two vectors.
+    /// in distances of <paramref name="row"/>, and a column for each query from number <paramref name="query"/> on, no more than two vectors. An additive mask is multiplied by <paramref name="scale"/>.
     /// </summary>
-    public void Add<V, T>(int matrix, int query, int queries, int key, int keys, T* scores, int row) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    public void Add<V, T>(int matrix, int query, int queries, int key, int keys, T* scores, int row, double scale) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        if (mask is { } m) Add<V, T>(m, matrix, query, queries, key, keys, scores, row);
+        if (mask is { } m) Add<V, T>(m, matrix, query, queries, key, keys, scores, row, scale);
         if (keyPadding is { } p)
         {
             paddingLoop.Locate(matrix, out long offset, out _, out _, out _);
@@ -101,15 +101,25 @@ readonly unsafe struct AttentionMask
             }
         }
         if (query + lead + Ahead >= key + keys && query + queries - 1 + lead - window < key) return;       // the first query sees the last key, the last one the first key
+        int panel = 2 * V.Count;
+        T* hidden = stackalloc T[3 * panel];                                                // read from the right place on, a panel's worth says which lanes are hidden
+        new Span<T>(hidden, panel).Fill(T.NegativeInfinity);
+        new Span<T>(hidden + panel, panel).Clear();
+        new Span<T>(hidden + 2 * panel, panel).Fill(T.NegativeInfinity);
+        V nothing = V.Create(T.NegativeInfinity);
         for (int j = 0; j < keys; j++)
         {
-            int from = Math.Clamp(key + j - lead - Ahead + 1 - query, 0, queries), to = Math.Clamp(key + j - lead + window - query, from, queries);
-            new Span<T>(scores + j * row, from).Fill(T.NegativeInfinity);
-            new Span<T>(scores + j * row + to, queries - to).Fill(T.NegativeInfinity);
+            int from = Math.Clamp(key + j - lead - Ahead + 1 - query, 0, panel), to = Math.Clamp(key + j - lead + window - query, 0, panel);
+            for (int i = 0; i < queries; i += V.Count)
+            {
+                T* score = scores + j * row + i;
+                V seen = V.IfLess(V.Load(hidden + panel - from + i), V.Zero, nothing, V.Load(score));
+                V.Store(score, V.IfLess(V.Load(hidden + 2 * panel - to + i), V.Zero, nothing, seen));
+            }
         }
     }
 
-    void Add<V, T>(Tensor mask, int matrix, int query, int queries, int key, int keys, T* scores, int row) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    void Add<V, T>(Tensor mask, int matrix, int query, int queries, int key, int keys, T* scores, int row, double scale) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         int panel = 2 * V.Count;
         T* transposed = ThreadScratch<AttentionMask>.Take<T>(2L * keys * panel), added = transposed + (long)keys * panel;
@@ -125,11 +135,12 @@ readonly unsafe struct AttentionMask
             }
             GemmPacking.Interleave<V, T>(new(added, queries, keys), transposed, panel);
         }
+        V scales = V.Constant(scale);
         for (int j = 0; j < keys; j++)
             for (int i = 0; i < queries; i += V.Count)
             {
                 T* to = scores + j * row + i;
-                Lanes.Store(to, 1, Lanes.Load<V, T>(to, 1, queries - i) + Lanes.Load<V, T>(transposed + j * panel + i, 1, queries - i), queries - i);
+                Lanes.Store(to, 1, V.Fma(scales, Lanes.Load<V, T>(transposed + j * panel + i, 1, queries - i), Lanes.Load<V, T>(to, 1, queries - i)), queries - i);
             }
     }
 

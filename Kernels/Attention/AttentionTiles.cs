@@ -52,20 +52,16 @@ public sealed unsafe partial class ScaledDotProductAttention
         /// <summary>m of all queries of a matrix, and then 1 / z.</summary>
         public T* Normalizers<T>(int matrix) where T : unmanaged => normalizers.Pointer<T>() + 2L * matrix * Queries;
 
-        /// <summary>The rows of a panel, scaled, in the order that <see cref="Dots"/> reads: transposed, with zeros in lanes beyond; or as they are, if they are few.</summary>
-        public void Pack<W, T>(Matrix<T> rows, W scale, T* to) where W : struct, ISimd<W, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        /// <summary>The rows of a panel in the order that <see cref="Dots"/> reads: transposed, with zeros in lanes beyond; or as they are, if they are few.</summary>
+        public void Pack<W, T>(Matrix<T> rows, T* to) where W : struct, ISimd<W, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            int panel = Panel<W>();
             if (few)
             {
-                for (int i = 0; i < rows.Rows; i++)
-                    for (int j = 0; j < rows.Columns; j += W.Count)
-                        Lanes.Store(to + i * rows.Columns + j, 1, scale * Lanes.Load<W, T>(rows.At(i, j), 1, rows.Columns - j), rows.Columns - j);
+                for (int i = 0; i < rows.Rows; i++) new Span<T>(rows.At(i, 0), rows.Columns).CopyTo(new(to + i * rows.Columns, rows.Columns));
                 return;
             }
-            GemmPacking.Interleave<W, T>(rows, to, panel);
-            for (int p = 0; p < rows.Columns; p++, to += panel)
-                for (int i = 0; i < panel; i += W.Count) W.Store(to + i, scale * Lanes.Load<W, T>(to + i, 1, Math.Max(0, rows.Rows - i)));
+            if (rows.Rows < Panel<W>()) new Span<T>(to, rows.Columns * Panel<W>()).Clear();
+            GemmPacking.Interleave<W, T>(rows, to, Panel<W>());
         }
 
         /// <summary>The products of rows with those of a packed panel, transposed: a row for each of <paramref name="a"/>, a lane for each of the panel's.</summary>
@@ -94,12 +90,12 @@ public sealed unsafe partial class ScaledDotProductAttention
             }
         }
 
-        /// <summary>S^T of some keys and a packed panel of queries, into a tile with the given distance of rows.</summary>
+        /// <summary>S^T of some keys and a packed panel of queries, not yet divided by sqrt(d), into a tile with the given distance of rows.</summary>
         public void Scores<W, T>(int matrix, int query, int queries, int key, Matrix<T> keys, T* packed, T* tile, int row)
             where W : struct, ISimd<W, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             Dots<W, T>(keys, packed, queries, tile, row);
-            Mask.Add<W, T>(matrix, query, queries, key, keys.Rows, tile, row);
+            Mask.Add<W, T>(matrix, query, queries, key, keys.Rows, tile, row, 1 / Scale);
         }
 
         /// <summary>C = A B, or C += A B, on this thread and with the operands where they are: all are in the caches, and lie as the micro-kernel reads them.</summary>

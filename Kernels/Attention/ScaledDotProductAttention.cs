@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
@@ -78,13 +79,14 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
         {
             int d = tiles.Q.Width, panel = Tiles.Panel<V>();
             T* packed = ThreadScratch<ScaledDotProductAttention>.Take<T>(QueryBlock * (d + 3) + KeyBlock * panel);
+            V scale = V.Constant(tiles.Scale);
             T* m = packed + QueryBlock * d, z = m + QueryBlock, factors = z + QueryBlock, s = factors + QueryBlock;
             for (; start < end; start++)
             {
                 (int matrix, int block) = Math.DivRem(start, tiles.QueryBlocks);
                 int query = block * QueryBlock, queries = Math.Min(QueryBlock, tiles.Queries - query);
                 Matrix<T> q = tiles.Q.Rows<T>(matrix, query, queries), k = tiles.K.Rows<T>(matrix), v = tiles.V.Rows<T>(matrix), y = outputs.Rows<T>(matrix, query, queries);
-                for (int i = 0; i < queries; i += panel) tiles.Pack<V, T>(q.Band(i, Math.Min(panel, queries - i)), V.Constant(tiles.Scale), packed + i * d);
+                for (int i = 0; i < queries; i += panel) tiles.Pack<V, T>(q.Band(i, Math.Min(panel, queries - i)), packed + i * d);
                 new Span<T>(m, QueryBlock).Fill(T.NegativeInfinity);
                 new Span<T>(z, QueryBlock).Clear();
 
@@ -98,7 +100,7 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
                         (from, to) = (Math.Max(from, key), Math.Min(to, key + KeyBlock));
                         if (from >= to) continue;
                         tiles.Scores<V, T>(matrix, query + i, lanes, from, k.Band(from, to - from), packed + i * d, s, panel);
-                        for (int j = 0; j < lanes; j += V.Count) Absorb<V, T>(s + j, panel, to - from, m + i + j, z + i + j, factors + j);
+                        for (int j = 0; j < lanes; j += V.Count) Absorb<V, T>(s + j, panel, to - from, scale, m + i + j, z + i + j, factors + j);
                         for (int j = 0; j < lanes && !begins; j++)
                             if (factors[j] != T.One) Scale<V, T>(y.At(i + j, 0), factors[j], y.Columns);
                         Tiles.Product<V, T>(new(s, lanes, to - from, 1, panel), v.Band(from, to - from), y.Band(i, lanes), accumulate: !begins);
@@ -108,9 +110,10 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
         }
 
         /// <summary>For each lane a column of S^T becomes e^(S - m'), and z and m, those of the keys so far, theirs with it. What was summed with m is to be multiplied by the factor.</summary>
-        static void Absorb<V, T>(T* scores, int row, int keys, T* m, T* z, T* factor) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        static void Absorb<V, T>(T* scores, int row, int keys, V scale, T* m, T* z, T* factor) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            V highest = V.Load(m), other = highest, sum = V.Zero;
+            V before = V.Load(m), highest = before, other = before, sum = V.Zero;
             T* score = scores, last = scores + (keys - 1) * row;
             for (; score < last; score += 2 * row)                                         // two at a time: a comparison waits for the one before
             {
@@ -124,13 +127,13 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
             V shift = V.IfEqual(highest, V.Create(T.NegativeInfinity), V.Zero, highest);   // nothing seen so far: e^(-infinity - 0) is 0, and not NaN
             for (score = scores; score <= last; score += row)
             {
-                V power = V.Exp(V.Load(score) - shift);
+                V power = V.Exp((V.Load(score) - shift) * scale);
                 sum += power;
                 V.Store(score, power);
             }
-            V before = V.Load(z), change = V.IfEqual(before, V.Zero, V.One, V.Exp(V.Load(m) - shift));
+            V sumBefore = V.Load(z), change = V.IfEqual(sumBefore, V.Zero, V.One, V.Exp((before - shift) * scale));
             V.Store(m, highest);
-            V.Store(z, V.Fma(before, change, sum));
+            V.Store(z, V.Fma(sumBefore, change, sum));
             V.Store(factor, change);
         }
 
@@ -193,7 +196,7 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
         /// <summary>What a thread works with.</summary>
         struct Scratch<V, T> where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            /// <summary>Packed rows of q, scaled, of dL/dy, scaled, and of y; D, m and 1 / z; the tiles P^T and (dL/dS)^T.</summary>
+            /// <summary>Packed rows of q, of dL/dy and of y; D, m and 1 / z; the tiles P^T and (dL/dS)^T.</summary>
             public T* Q, Dy, Y, Dots, M, Inverse, P, Ds;
 
             public Scratch(int d, int width)
@@ -235,15 +238,14 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
         void Pack<V, T>(int matrix, int query, int queries, in Scratch<V, T> to) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int d = tiles.Q.Width, width = tiles.V.Width, panel = Tiles.Panel<V>();
-            V scale = V.Constant(tiles.Scale);
             T* normalizers = tiles.Normalizers<T>(matrix) + query;
             for (int i = 0; i < queries; i += panel)
             {
                 int lanes = Math.Min(panel, queries - i);
                 T* g = to.Dy + i * width;
-                tiles.Pack<V, T>(tiles.Q.Rows<T>(matrix, query + i, lanes), scale, to.Q + i * d);
-                tiles.Pack<V, T>(dys.Rows<T>(matrix, query + i, lanes), scale, g);
-                tiles.Pack<V, T>(ys.Rows<T>(matrix, query + i, lanes), V.One, to.Y);
+                tiles.Pack<V, T>(tiles.Q.Rows<T>(matrix, query + i, lanes), to.Q + i * d);
+                tiles.Pack<V, T>(dys.Rows<T>(matrix, query + i, lanes), g);
+                tiles.Pack<V, T>(ys.Rows<T>(matrix, query + i, lanes), to.Y);
                 tiles.OwnDots<V, T>(g, to.Y, width, lanes, to.Dots + i);
                 for (int j = 0; j < panel; j += V.Count)
                 {
@@ -257,6 +259,7 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
         void Tile<V, T>(int matrix, int query, int queries, int key, int keys, in Scratch<V, T> x) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int d = tiles.Q.Width, width = tiles.V.Width, panel = Tiles.Panel<V>();
+            V scale = V.Constant(tiles.Scale);
             Matrix<T> q = tiles.Q.Rows<T>(matrix, query, queries), k = tiles.K.Rows<T>(matrix, key, keys), v = tiles.V.Rows<T>(matrix, key, keys), g = dys.Rows<T>(matrix, query, queries);
             Matrix<T> toQ = dq is null ? default : dqs.Rows<T>(matrix, query, queries);
             for (int i = 0; i < queries; i += panel)
@@ -274,7 +277,7 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
                 T* p = x.P + from * Row + i, ds = x.Ds + from * Row + i;
                 tiles.Scores<V, T>(matrix, query + i, lanes, key + from, k.Band(from, to - from), x.Q + i * d, p, Row);
                 if (dq is not null || dk is not null) tiles.Dots<V, T>(v.Band(from, to - from), x.Dy + i * width, lanes, ds, Row);                // (g v^T)^T
-                for (int j = 0; j < lanes; j += V.Count) Slopes(p + j, ds + j, to - from, V.Load(x.M + i + j), V.Load(x.Inverse + i + j), V.Load(x.Dots + i + j));
+                for (int j = 0; j < lanes; j += V.Count) Slopes(p + j, ds + j, to - from, scale, V.Load(x.M + i + j), V.Load(x.Inverse + i + j), V.Load(x.Dots + i + j));
                 if (dq is not null) Tiles.Product<V, T>(new(ds, lanes, to - from, 1, Row), k.Band(from, to - from), toQ.Band(i, lanes), accumulate: true);
             }
             if (dv is not null) AddToKeys<V, T>(query, key, x.P, g, dvs.Rows<T>(matrix, key, keys));
@@ -294,14 +297,15 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
             }
         }
 
-        /// <summary>For each lane a column of S^T becomes one of P^T, and one of (g v^T)^T, with scaled g, one of the scaled (dL/dS)^T.</summary>
-        static void Slopes<V, T>(T* p, T* ds, int keys, V m, V inverse, V dot) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        /// <summary>For each lane a column of S^T becomes one of P^T, and one of (g v^T)^T one of (dL/dS)^T.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        static void Slopes<V, T>(T* p, T* ds, int keys, V scale, V m, V inverse, V dot) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             for (; keys > 0; keys--, p += Row, ds += Row)
             {
-                V probability = V.Exp(V.Load(p) - m) * inverse;
+                V probability = V.Exp((V.Load(p) - m) * scale) * inverse;
                 V.Store(p, probability);
-                V.Store(ds, probability * (V.Load(ds) - dot));
+                V.Store(ds, scale * probability * (V.Load(ds) - dot));
             }
         }
     }
