@@ -36,4 +36,7 @@ public readonly unsafe struct Matrix<T>(T* address, int rows, int columns, nint 
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal Matrix<T> Block(int row, int column, int rows, int columns) => new(At(row, column), rows, columns, RowStride, ColumnStride);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal Matrix<T> Band(int row, int rows) => Block(row, 0, rows, Columns);
 }

@@ -68,11 +68,12 @@ readonly unsafe struct AttentionMask
 
     const string Title = nameof(ScaledDotProductAttention);
 
-    /// <summary>How many of the keys from the first on the queries up to number <paramref name="query"/> see at most.</summary>
-    public int VisibleTo(int query, int keys) => Math.Clamp(query + lead + Ahead, 0, keys);
-
-    /// <summary>The first key that the queries from number <paramref name="query"/> on see.</summary>
-    public int VisibleFrom(int query, int keys) => Math.Clamp(query + lead - window + 1, 0, keys);
+    /// <summary>The keys that some of the queries from number <paramref name="query"/> on see lie from <paramref name="first"/> to before <paramref name="end"/>.</summary>
+    public void Visible(int query, int queries, int keys, out int first, out int end)
+    {
+        first = Math.Clamp(query + lead - window + 1, 0, keys);
+        end = Math.Clamp(query + queries - 1 + lead + Ahead, 0, keys);
+    }
 
     /// <summary>The first query that sees the keys from number <paramref name="key"/> on.</summary>
     public int FirstToSee(int key, int queries) => Math.Clamp(key - lead - Ahead + 1, 0, queries);
@@ -84,41 +85,65 @@ readonly unsafe struct AttentionMask
     int Ahead => causal ? 1 : window;
 
     /// <summary>
-    /// Adds to the scores of a query, row <paramref name="query"/> of number <paramref name="matrix"/>, and of the keys from <paramref name="firstKey"/> on: 0, what
-    /// the additive mask says, or -infinity.
+    /// Adds to a tile of the scores of matrix number <paramref name="matrix"/> what the masks say, or puts -infinity. The tile has a row for each key from number <paramref name="key"/> on,
+    /// in distances of <paramref name="row"/>, and a column for each query from number <paramref name="query"/> on, no more than two vectors. An additive mask is multiplied by <paramref name="scale"/>.
     /// </summary>
-    public void Add<V, T>(int matrix, int query, int firstKey, T* scores, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    public void Add<V, T>(int matrix, int query, int queries, int key, int keys, T* scores, int row, double scale) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        if (mask is { } m)
-        {
-            maskLoop.Locate(matrix, out long offset, out _, out _, out _);
-            offset += (long)query * maskRow + (long)firstKey * maskColumn;
-            if (m.DType == DType.Int32) Exclude(m.Pointer<int>() + offset, maskColumn, scores, count);
-            else
-                for (int j = 0; j < count; j += V.Count)
-                {
-                    V added = Lanes.Load<V, T>(m.Pointer<T>() + offset + (long)j * maskColumn, maskColumn, count - j);
-                    Lanes.Store(scores + j, 1, Lanes.Load<V, T>(scores + j, 1, count - j) + added, count - j);
-                }
-        }
+        if (mask is { } m) Add<V, T>(m, matrix, query, queries, key, keys, scores, row, scale);
         if (keyPadding is { } p)
         {
             paddingLoop.Locate(matrix, out long offset, out _, out _, out _);
-            offset += (long)firstKey * paddingColumn;
-            if (p.DType == DType.Int32) Exclude(p.Pointer<int>() + offset, paddingColumn, scores, count);
-            else Exclude(p.Pointer<T>() + offset, paddingColumn, scores, count);
+            for (int j = 0; j < keys; j++)
+            {
+                long at = offset + (long)(key + j) * paddingColumn;
+                if (p.DType == DType.Int32 ? p.Pointer<int>()[at] == 0 : p.Pointer<T>()[at] == T.Zero) new Span<T>(scores + j * row, queries).Fill(T.NegativeInfinity);
+            }
         }
-        int from = Math.Clamp(query + lead - window + 1 - firstKey, 0, count), to = Math.Clamp(query + lead + Ahead - firstKey, from, count);
-        new Span<T>(scores, from).Fill(T.NegativeInfinity);
-        new Span<T>(scores + to, count - to).Fill(T.NegativeInfinity);
+        if (query + lead + Ahead >= key + keys && query + queries - 1 + lead - window < key) return;       // the first query sees the last key, the last one the first key
+        int panel = 2 * V.Count;
+        T* hidden = stackalloc T[3 * panel];                                                // read from the right place on, a panel's worth says which lanes are hidden
+        new Span<T>(hidden, panel).Fill(T.NegativeInfinity);
+        new Span<T>(hidden + panel, panel).Clear();
+        new Span<T>(hidden + 2 * panel, panel).Fill(T.NegativeInfinity);
+        V nothing = V.Create(T.NegativeInfinity);
+        for (int j = 0; j < keys; j++)
+        {
+            int from = Math.Clamp(key + j - lead - Ahead + 1 - query, 0, panel), to = Math.Clamp(key + j - lead + window - query, 0, panel);
+            for (int i = 0; i < queries; i += V.Count)
+            {
+                T* score = scores + j * row + i;
+                V seen = V.IfLess(V.Load(hidden + panel - from + i), V.Zero, nothing, V.Load(score));
+                V.Store(score, V.IfLess(V.Load(hidden + 2 * panel - to + i), V.Zero, nothing, seen));
+            }
+        }
+    }
+
+    void Add<V, T>(Tensor mask, int matrix, int query, int queries, int key, int keys, T* scores, int row, double scale) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        int panel = 2 * V.Count;
+        T* transposed = ThreadScratch<AttentionMask>.Take<T>(2L * keys * panel), added = transposed + (long)keys * panel;
+        maskLoop.Locate(matrix, out long offset, out _, out _, out _);
+        offset += (long)query * maskRow + (long)key * maskColumn;
+        if (mask.DType != DType.Int32) GemmPacking.Interleave<V, T>(new(mask.Pointer<T>() + offset, queries, keys, maskRow, maskColumn), transposed, panel);
+        else
+        {
+            for (int i = 0; i < queries; i++)
+            {
+                int* seen = mask.Pointer<int>() + offset + (long)i * maskRow;
+                for (int j = 0; j < keys; j++) added[i * keys + j] = seen[(long)j * maskColumn] == 0 ? T.NegativeInfinity : T.Zero;
+            }
+            GemmPacking.Interleave<V, T>(new(added, queries, keys), transposed, panel);
+        }
+        V scales = V.Constant(scale);
+        for (int j = 0; j < keys; j++)
+            for (int i = 0; i < queries; i += V.Count)
+            {
+                T* to = scores + j * row + i;
+                Lanes.Store(to, 1, V.Fma(scales, Lanes.Load<V, T>(transposed + j * panel + i, 1, queries - i), Lanes.Load<V, T>(to, 1, queries - i)), queries - i);
+            }
     }
 
     /// <summary>The same for a GPU's kernels.</summary>
     public GpuAttentionMask On(GpuBackend gpu) => new(gpu, mask, keyPadding, maskLoop, paddingLoop, maskRow, maskColumn, paddingColumn, lead, window, Ahead);
-
-    static void Exclude<T, M>(M* seen, int stride, T* scores, int count) where T : unmanaged, IBinaryFloatingPointIeee754<T> where M : unmanaged, INumber<M>
-    {
-        for (int j = 0; j < count; j++)
-            if (seen[(long)j * stride] == M.Zero) scores[j] = T.NegativeInfinity;
-    }
 }

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
 
@@ -15,6 +16,10 @@ namespace NeuralMemory;
 /// from which P = e^(S - m) / z is computed again, tile by tile: their logarithm in one number would lose digits that the gradients need.
 /// </para>
 /// <para>
+/// On a CPU the tile is S^T, a row for each key and a lane for each query (<see cref="Tiles"/>). Then m, z and D are vectors, no lanes are ever summed, and the five products find
+/// k, v, q, dy and the tile itself in the order in which they need them: only q^T and dy^T are packed, once for a block of queries.
+/// </para>
+/// <para>
 /// With g = dL/dy and D_i = g_i . y_i: dL/dv = P^T g, dL/dS = P * (g v^T - D), dL/dq = dL/dS k / sqrt(d) and dL/dk = (dL/dS)^T q / sqrt(d). Sums over blocks are
 /// taken in the order of the blocks, however the work is shared among threads.
 /// </para>
@@ -22,9 +27,6 @@ namespace NeuralMemory;
 public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledDotProductAttention>
 {
     const string Title = nameof(ScaledDotProductAttention);
-
-    // A tile of 96 x 128 floats takes 48 KB of the level 2 cache; the products with it are deep enough to be worth their packing.
-    const int QueryBlock = 96, KeyBlock = 128;
 
     AttentionMask mask;
     Tensor normalizers;
@@ -36,8 +38,9 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
         AttentionMask.Check(q, k, mask, keyPadding, window);
         if (Tape.IsRecording && (mask is { RequiresGradient: true } || keyPadding is { RequiresGradient: true }))
             throw new ShapeException(Title, "a mask requires a gradient, and attention computes none for it. Detach it, or compose attention of AttentionWeights and MatMul.");
+        if (GpuBackend.Current is null) (q, k, v) = (WholeRows(q), WholeRows(k), WholeRows(v));
         AttentionMask masks = new(q, k, mask, keyPadding, causal, window);
-        Tensor y = Tensor.Zeros(q.Shape.With(q.Rank - 1, v.Shape[^1]), q.DType);
+        Tensor y = Tensor.Empty(q.Shape.With(q.Rank - 1, v.Shape[^1]), q.DType);
         Tensor normalizers = Tensor.Empty(q.Shape.With(q.Rank - 1, 2), q.DType);
         if (GpuBackend.Current is { } gpu) Forwards(gpu, q, k, v, masks, y, normalizers);
         else
@@ -62,54 +65,10 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
         if (wrong is not null) throw new ShapeException(Title, $"q {q.Shape}, k {k.Shape} and v {v.Shape}: {wrong}.");
     }
 
+    /// <summary>x, or a copy of it where rows have gaps.</summary>
+    static Tensor WholeRows(Tensor x) => x.Strides[^1] == 1 || x.Shape[^1] == 1 ? x : x.Contiguous();
+
     static Shape Leading(Tensor x) => x.Shape.Without(x.Rank - 1).Without(x.Rank - 2);
-
-    /// <summary>The matrices [rows, width] of a tensor [.., rows, width].</summary>
-    readonly struct Matrices(Tensor x)
-    {
-        readonly StridedLoop loop = new(Leading(x), x.Strides.Without(x.Rank - 1).Without(x.Rank - 2));
-
-        public int Count => loop.Count;
-
-        /// <summary>Rows of one of them.</summary>
-        public Matrix<T> Rows<T>(int matrix, int first, int count) where T : unmanaged
-        {
-            loop.Locate(matrix, out long offset, out _, out _, out _);
-            return new(x.Pointer<T>() + offset + (long)first * x.Strides[^2], count, x.Shape[^1], x.Strides[^2], x.Strides[^1]);
-        }
-    }
-
-    /// <summary>The tiles of all score matrices.</summary>
-    readonly struct Tiles(Tensor q, Tensor k, Tensor v, AttentionMask mask, Tensor normalizers)
-    {
-        public readonly Matrices Q = new(q), K = new(k), V = new(v);
-        public readonly AttentionMask Mask = mask;
-        public readonly int Queries = q.Shape[^2], Keys = k.Shape[^2];
-        public readonly double Scale = 1 / Math.Sqrt(q.Shape[^1]);
-
-        public int Matrices => Q.Count;
-        public int QueryBlocks => (Queries + QueryBlock - 1) / QueryBlock;
-        public int KeyBlocks => (Keys + KeyBlock - 1) / KeyBlock;
-
-        /// <summary>m and 1 / z of the rows from <paramref name="query"/> on.</summary>
-        public T* Normalizers<T>(int matrix, int query) where T : unmanaged => normalizers.Pointer<T>() + 2 * ((long)matrix * Queries + query);
-
-        /// <summary>S for some queries and keys, into <paramref name="tile"/>, each row of which takes <see cref="KeyBlock"/> elements.</summary>
-        public Matrix<T> Scores<W, T>(int matrix, int query, int queries, int key, int keys, T* tile)
-            where W : struct, ISimd<W, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            Matrix<T> scores = new(tile, queries, keys, KeyBlock, 1);
-            Gemm.Multiply<W, T>(Q.Rows<T>(matrix, query, queries), K.Rows<T>(matrix, key, keys).Transposed, scores);
-            W scale = W.Constant(Scale);
-            for (int i = 0; i < queries; i++)
-            {
-                T* row = tile + i * KeyBlock;
-                for (int j = 0; j < keys; j += W.Count) Lanes.Store(row + j, 1, scale * Lanes.Load<W, T>(row + j, 1, keys - j), keys - j);
-                Mask.Add<W, T>(matrix, query + i, key, row, keys);
-            }
-            return scores;
-        }
-    }
 
     /// <summary>One block of queries after the other, each against all blocks of keys that it sees.</summary>
     readonly struct Forward(Tiles tiles, Tensor y) : ICpuKernel
@@ -118,64 +77,83 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            T* tile = ThreadScratch<ScaledDotProductAttention>.Take<T>(QueryBlock * KeyBlock);
+            int d = tiles.Q.Width, panel = Tiles.Panel<V>();
+            T* packed = ThreadScratch<ScaledDotProductAttention>.Take<T>(QueryBlock * (d + 3) + KeyBlock * panel);
+            V scale = V.Constant(tiles.Scale);
+            T* m = packed + QueryBlock * d, z = m + QueryBlock, factors = z + QueryBlock, s = factors + QueryBlock;
             for (; start < end; start++)
             {
                 (int matrix, int block) = Math.DivRem(start, tiles.QueryBlocks);
                 int query = block * QueryBlock, queries = Math.Min(QueryBlock, tiles.Queries - query);
-                T* normalizers = tiles.Normalizers<T>(matrix, query);
-                for (int i = 0; i < queries; i++) (normalizers[2 * i], normalizers[2 * i + 1]) = (T.NegativeInfinity, T.Zero);
-                Matrix<T> y = outputs.Rows<T>(matrix, query, queries);
+                Matrix<T> q = tiles.Q.Rows<T>(matrix, query, queries), k = tiles.K.Rows<T>(matrix), v = tiles.V.Rows<T>(matrix), y = outputs.Rows<T>(matrix, query, queries);
+                for (int i = 0; i < queries; i += panel) tiles.Pack<V, T>(q.Band(i, Math.Min(panel, queries - i)), packed + i * d);
+                new Span<T>(m, QueryBlock).Fill(T.NegativeInfinity);
+                new Span<T>(z, QueryBlock).Clear();
 
-                int visible = tiles.Mask.VisibleTo(query + queries - 1, tiles.Keys);
-                for (int key = tiles.Mask.VisibleFrom(query, tiles.Keys) / KeyBlock * KeyBlock; key < visible; key += KeyBlock)
-                {
-                    int keys = Math.Min(KeyBlock, visible - key);
-                    Matrix<T> powers = tiles.Scores<V, T>(matrix, query, queries, key, keys, tile);
-                    for (int i = 0; i < queries; i++) Absorb<V, T>(powers.At(i, 0), keys, normalizers + 2 * i, y.At(i, 0), y.Columns);
-                    Gemm.Multiply<V, T>(powers, tiles.V.Rows<T>(matrix, key, keys), y, accumulate: true);
-                }
-                for (int i = 0; i < queries; i++) Finish<V, T>(normalizers + 2 * i, y.At(i, 0), y.Columns);
+                tiles.Mask.Visible(query, queries, tiles.Keys, out int first, out int last);
+                for (int key = first; key < last; key += KeyBlock)
+                    for (int i = 0; i < queries; i += panel)
+                    {
+                        int lanes = Math.Min(panel, queries - i);
+                        tiles.Mask.Visible(query + i, lanes, tiles.Keys, out int from, out int to);
+                        bool begins = from >= key;
+                        (from, to) = (Math.Max(from, key), Math.Min(to, key + KeyBlock));
+                        if (from >= to) continue;
+                        tiles.Scores<V, T>(matrix, query + i, lanes, from, k.Band(from, to - from), packed + i * d, s, panel);
+                        for (int j = 0; j < lanes; j += V.Count) Absorb<V, T>(s + j, panel, to - from, scale, m + i + j, z + i + j, factors + j);
+                        for (int j = 0; j < lanes && !begins; j++)
+                            if (factors[j] != T.One) Scale<V, T>(y.At(i + j, 0), factors[j], y.Columns);
+                        Tiles.Product<V, T>(new(s, lanes, to - from, 1, panel), v.Band(from, to - from), y.Band(i, lanes), accumulate: !begins);
+                    }
+                Finish<V, T>(m, z, tiles.Normalizers<T>(matrix) + query, y);
             }
         }
 
-        /// <summary>A row of S becomes e^(S - m'); z and y, the sums so far, pass from m to m'.</summary>
-        static void Absorb<V, T>(T* scores, int keys, T* normalizer, T* y, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        /// <summary>For each lane a column of S^T becomes e^(S - m'), and z and m, those of the keys so far, theirs with it. What was summed with m is to be multiplied by the factor.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        static void Absorb<V, T>(T* scores, int row, int keys, V scale, T* m, T* z, T* factor) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            Fibre<V, T> row = new(scores, 1, 1, keys, taken: 0);
-            V highest = V.Create(normalizer[0]), powers = V.Zero;
-            for (int j = 0; j < keys; j += V.Count) highest = V.Max(highest, row.Load(j, T.NegativeInfinity));
-            T m = V.MaxLane(highest), shift = T.IsNegativeInfinity(m) ? T.Zero : m;       // nothing seen so far: e^(-infinity - 0) is 0, and not NaN
-            V shifts = V.Create(shift);
-            for (int j = 0; j < keys; j += V.Count)
+            V before = V.Load(m), highest = before, other = before, sum = V.Zero;
+            T* score = scores, last = scores + (keys - 1) * row;
+            for (; score < last; score += 2 * row)                                         // two at a time: a comparison waits for the one before
             {
-                V power = V.Exp(row.Load(j, T.NegativeInfinity) - shifts);
-                powers += power;
-                row.Store(j, power);
+                V even = V.Load(score), odd = V.Load(score + row);
+                highest = V.IfLess(highest, even, even, highest);
+                other = V.IfLess(other, odd, odd, other);
             }
-            T z = normalizer[1];
-            if (z != T.Zero && m != normalizer[0])
+            V rest = V.Load(last);
+            highest = V.IfLess(highest, rest, rest, highest);
+            highest = V.IfLess(highest, other, other, highest);
+            V shift = V.IfEqual(highest, V.Create(T.NegativeInfinity), V.Zero, highest);   // nothing seen so far: e^(-infinity - 0) is 0, and not NaN
+            for (score = scores; score <= last; score += row)
             {
-                T factor = T.Exp(normalizer[0] - m);
-                z *= factor;
-                Scale<V, T>(y, factor, width);
+                V power = V.Exp((V.Load(score) - shift) * scale);
+                sum += power;
+                V.Store(score, power);
             }
-            (normalizer[0], normalizer[1]) = (m, z + V.Sum(powers));
+            V sumBefore = V.Load(z), change = V.IfEqual(sumBefore, V.Zero, V.One, V.Exp((before - shift) * scale));
+            V.Store(m, highest);
+            V.Store(z, V.Fma(sumBefore, change, sum));
+            V.Store(factor, change);
         }
 
         /// <summary>y / z; 0 where nothing was seen, and with m = 0 and 1 / z = 0 the way back gives P = 0.</summary>
-        static void Finish<V, T>(T* normalizer, T* y, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        void Finish<V, T>(T* m, T* z, T* normalizers, Matrix<T> y) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            (T m, T z) = (normalizer[0], normalizer[1]);
-            T inverse = z == T.Zero ? T.Zero : T.One / z;
-            (normalizer[0], normalizer[1]) = (z == T.Zero ? T.Zero : m, inverse);
-            Scale<V, T>(y, inverse, width);
+            for (int i = 0; i < y.Rows; i++)
+            {
+                bool seen = z[i] != T.Zero;
+                (normalizers[i], normalizers[i + tiles.Queries]) = seen ? (m[i], T.One / z[i]) : (T.Zero, T.Zero);
+                if (seen) Scale<V, T>(y.At(i, 0), normalizers[i + tiles.Queries], y.Columns);
+                else new Span<T>(y.At(i, 0), y.Columns).Clear();
+            }
         }
 
-        static void Scale<V, T>(T* y, T factor, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        static void Scale<V, T>(T* row, T factor, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             V factors = V.Create(factor);
-            for (int j = 0; j < width; j += V.Count) Lanes.Store(y + j, 1, factors * Lanes.Load<V, T>(y + j, 1, width - j), width - j);
+            for (; width >= V.Count; width -= V.Count, row += V.Count) V.Store(row, factors * V.Load(row));
+            if (width > 0) V.StorePartial(row, factors * V.LoadPartial(row, width, T.Zero), width);
         }
     }
 
@@ -184,95 +162,151 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
     {
         Tensor q = Input(0), k = Input(1), v = Input(2), y = Output(), dy = OutputGradient();
         if (y.Count == 0 || k.Shape[^2] == 0) return;
-        Tensor dots = Tensor.Empty(y.Shape.Without(y.Rank - 1), y.DType);
+        Tensor? dq = NeedsGradient(0) ? InputGradient(0) : null, dk = NeedsGradient(1) ? InputGradient(1) : null, dv = NeedsGradient(2) ? InputGradient(2) : null;
         if (GpuBackend.Current is { } gpu)
         {
-            Backwards(gpu, q, k, v, mask, y, normalizers, dots, dy, NeedsGradient(0) ? InputGradient(0) : null, NeedsGradient(1) ? InputGradient(1) : null, NeedsGradient(2) ? InputGradient(2) : null);
+            Backwards(gpu, q, k, v, mask, y, normalizers, Tensor.Empty(y.Shape.Without(y.Rank - 1), y.DType), dy, dq, dk, dv);
             return;
         }
-        Cpu.For(y.DType, dots.Count, Cpu.Rows(y.Shape[^1], 4), new RowDots(y, dy, dots));
-
-        Tensor? dq = NeedsGradient(0) ? InputGradient(0) : null, dk = NeedsGradient(1) ? InputGradient(1) : null, dv = NeedsGradient(2) ? InputGradient(2) : null;
         Tiles tiles = new(q, k, v, mask, normalizers);
-        if (tiles.Matrices >= ThreadTeam.Threads)
+        bool shared = dq is { } x && (x.Address == dk?.Address || x.Address == dv?.Address);       // attention to itself: then what adds up in one element must do so in one order
+        if (tiles.Matrices >= ThreadTeam.Threads && !shared)
         {
-            Cpu.For(y.DType, tiles.Matrices, 1, new BackwardKernel(tiles, dy, dots, dq, dk, dv, QueryTasks: 1, KeyTasks: 1));
+            Cpu.For(y.DType, tiles.Matrices, 1, new BackwardKernel(tiles, y, dy, dq, dk, dv, QueryTasks: 1, KeyTasks: 1));
             return;
         }
         if (dk is not null || dv is not null)
-            Cpu.For(y.DType, tiles.Matrices * tiles.KeyBlocks, 1, new BackwardKernel(tiles, dy, dots, null, dk, dv, QueryTasks: 1, KeyTasks: tiles.KeyBlocks));
+            Cpu.For(y.DType, tiles.Matrices * tiles.KeyBlocks, 1, new BackwardKernel(tiles, y, dy, null, dk, dv, QueryTasks: 1, KeyTasks: tiles.KeyBlocks));
         if (dq is not null)
-            Cpu.For(y.DType, tiles.Matrices * tiles.QueryBlocks, 1, new BackwardKernel(tiles, dy, dots, dq, null, null, QueryTasks: tiles.QueryBlocks, KeyTasks: 1));
-    }
-
-    /// <summary>D_i = g_i . y_i, in the order in which g v^T is summed: where a query sees one key alone, y = v, and g v^T - D is 0 to the last bit.</summary>
-    readonly struct RowDots(Tensor y, Tensor dy, Tensor dots) : ICpuKernel
-    {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            int width = y.Shape[^1];
-            for (; start < end; start++)
-            {
-                T* row = y.Pointer<T>() + (long)start * width, g = dy.Pointer<T>() + (long)start * width;
-                T dot = T.Zero;
-                for (int j = 0; j < width; j++) dot = T.FusedMultiplyAdd(g[j], row[j], dot);
-                dots.Pointer<T>()[start] = dot;
-            }
-        }
+            Cpu.For(y.DType, tiles.Matrices * tiles.QueryBlocks, 1, new BackwardKernel(tiles, y, dy, dq, null, null, QueryTasks: tiles.QueryBlocks, KeyTasks: 1));
     }
 
     /// <summary>
     /// For each matrix the queries are cut into as many tasks as <paramref name="QueryTasks"/> says, 1 or one for each block, and likewise the keys. What a task adds
     /// to must be its own: dq where the keys are whole, dk and dv where the queries are.
     /// </summary>
-    readonly struct BackwardKernel(Tiles tiles, Tensor dy, Tensor dots, Tensor? dq, Tensor? dk, Tensor? dv, int QueryTasks, int KeyTasks) : ICpuKernel
+    readonly struct BackwardKernel(Tiles tiles, Tensor y, Tensor dy, Tensor? dq, Tensor? dk, Tensor? dv, int QueryTasks, int KeyTasks) : ICpuKernel
     {
-        readonly Matrices outputs = new(dy);
+        // A row of a tile: an odd number of cache lines, so that the lines of a column fall into different sets of the cache.
+        const int Row = QueryBlock + 16;
+
+        readonly Matrices ys = new(y), dys = new(dy);
         readonly Matrices dqs = dq is { } a ? new(a) : default, dks = dk is { } b ? new(b) : default, dvs = dv is { } c ? new(c) : default;
+
+        /// <summary>What a thread works with.</summary>
+        struct Scratch<V, T> where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            /// <summary>Packed rows of q, of dL/dy and of y; D, m and 1 / z; the tiles P^T and (dL/dS)^T.</summary>
+            public T* Q, Dy, Y, Dots, M, Inverse, P, Ds;
+
+            public Scratch(int d, int width)
+            {
+                Q = ThreadScratch<ScaledDotProductAttention>.Take<T>(QueryBlock * (d + width + 3) + width * Tiles.Panel<V>() + 2 * KeyBlock * Row);
+                Dy = Q + QueryBlock * d;
+                Y = Dy + QueryBlock * width;
+                Dots = Y + width * Tiles.Panel<V>();
+                M = Dots + QueryBlock;
+                Inverse = M + QueryBlock;
+                P = Inverse + QueryBlock;
+                Ds = P + KeyBlock * Row;
+            }
+        }
 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            T* p = ThreadScratch<ScaledDotProductAttention>.Take<T>(2 * QueryBlock * KeyBlock), ds = p + QueryBlock * KeyBlock;
+            Scratch<V, T> scratch = new(tiles.Q.Width, tiles.V.Width);
             for (; start < end; start++)
             {
                 (int matrix, int task) = Math.DivRem(start, QueryTasks * KeyTasks);
-                int firstQuery = QueryTasks == 1 ? 0 : task * QueryBlock, endQuery = QueryTasks == 1 ? tiles.Queries : Math.Min(firstQuery + QueryBlock, tiles.Queries);
                 int firstKey = KeyTasks == 1 ? 0 : task * KeyBlock, endKey = KeyTasks == 1 ? tiles.Keys : Math.Min(firstKey + KeyBlock, tiles.Keys);
-                for (int key = firstKey; key < endKey; key += KeyBlock)
+                int firstQuery = QueryTasks == 1 ? 0 : task * QueryBlock, endQuery = QueryTasks == 1 ? tiles.Queries : Math.Min(firstQuery + QueryBlock, tiles.Queries);
+                for (int query = firstQuery; query < endQuery; query += QueryBlock)
                 {
-                    int seen = Math.Max(firstQuery, tiles.Mask.FirstToSee(key, tiles.Queries) / QueryBlock * QueryBlock);
-                    int unseen = Math.Min(endQuery, tiles.Mask.EndToSee(key + KeyBlock - 1, tiles.Queries));
-                    for (int query = seen; query < unseen; query += QueryBlock) Tile<V, T>(matrix, query, key, p, ds);
+                    int queries = Math.Min(QueryBlock, endQuery - query);
+                    tiles.Mask.Visible(query, queries, tiles.Keys, out int from, out int to);
+                    (from, to) = (Math.Max(from / KeyBlock * KeyBlock, firstKey), Math.Min(to, endKey));
+                    if (from >= to) continue;
+                    Pack<V, T>(matrix, query, queries, scratch);
+                    for (int key = from; key < to; key += KeyBlock) Tile<V, T>(matrix, query, queries, key, Math.Min(KeyBlock, to - key), scratch);
                 }
             }
         }
 
-        void Tile<V, T>(int matrix, int query, int key, T* p, T* ds) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        /// <summary>
+        /// What the tiles of a block of queries need. D_i = g_i . y_i is summed in the order of g v^T: where a query sees one key alone, y = v, and g v^T - D is 0 to the last bit.
+        /// </summary>
+        void Pack<V, T>(int matrix, int query, int queries, in Scratch<V, T> to) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            int queries = Math.Min(QueryBlock, tiles.Queries - query), visible = tiles.Mask.VisibleTo(query + queries - 1, tiles.Keys);
-            int keys = Math.Min(KeyBlock, visible - key);
-            if (keys <= 0) return;
-            Matrix<T> scores = tiles.Scores<V, T>(matrix, query, queries, key, keys, p), slopes = new(ds, queries, keys, KeyBlock, 1);
-            Matrix<T> g = outputs.Rows<T>(matrix, query, queries);
-            T* normalizers = tiles.Normalizers<T>(matrix, query);
-            if (dq is not null || dk is not null) Gemm.Multiply<V, T>(g, tiles.V.Rows<T>(matrix, key, keys).Transposed, slopes);           // g v^T
-
-            V scale = V.Constant(tiles.Scale);
-            T* dot = dots.Pointer<T>() + (long)matrix * tiles.Queries + query;
-            for (int i = 0; i < queries; i++)
+            int d = tiles.Q.Width, width = tiles.V.Width, panel = Tiles.Panel<V>();
+            T* normalizers = tiles.Normalizers<T>(matrix) + query;
+            for (int i = 0; i < queries; i += panel)
             {
-                V m = V.Create(normalizers[2 * i]), inverse = V.Create(normalizers[2 * i + 1]), d = V.Create(dot[i]);
-                Fibre<V, T> pi = new(p + i * KeyBlock, 1, 1, keys, taken: 0), dsi = new(ds + i * KeyBlock, 1, 1, keys, taken: 0);
-                for (int j = 0; j < keys; j += V.Count)
+                int lanes = Math.Min(panel, queries - i);
+                T* g = to.Dy + i * width;
+                tiles.Pack<V, T>(tiles.Q.Rows<T>(matrix, query + i, lanes), to.Q + i * d);
+                tiles.Pack<V, T>(dys.Rows<T>(matrix, query + i, lanes), g);
+                tiles.Pack<V, T>(ys.Rows<T>(matrix, query + i, lanes), to.Y);
+                tiles.OwnDots<V, T>(g, to.Y, width, lanes, to.Dots + i);
+                for (int j = 0; j < panel; j += V.Count)
                 {
-                    V probability = V.Exp(pi.Load(j) - m) * inverse;
-                    pi.Store(j, probability);
-                    dsi.Store(j, scale * probability * (dsi.Load(j) - d));
+                    int count = Math.Clamp(lanes - j, 0, V.Count);
+                    V.Store(to.M + i + j, V.LoadPartial(normalizers + i + j, count, T.Zero));
+                    V.Store(to.Inverse + i + j, V.LoadPartial(normalizers + tiles.Queries + i + j, count, T.Zero));
                 }
             }
-            if (dv is not null) Gemm.Multiply<V, T>(scores.Transposed, g, dvs.Rows<T>(matrix, key, keys), accumulate: true);
-            if (dk is not null) Gemm.Multiply<V, T>(slopes.Transposed, tiles.Q.Rows<T>(matrix, query, queries), dks.Rows<T>(matrix, key, keys), accumulate: true);
-            if (dq is not null) Gemm.Multiply<V, T>(slopes, tiles.K.Rows<T>(matrix, key, keys), dqs.Rows<T>(matrix, query, queries), accumulate: true);
+        }
+
+        void Tile<V, T>(int matrix, int query, int queries, int key, int keys, in Scratch<V, T> x) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int d = tiles.Q.Width, width = tiles.V.Width, panel = Tiles.Panel<V>();
+            V scale = V.Constant(tiles.Scale);
+            Matrix<T> q = tiles.Q.Rows<T>(matrix, query, queries), k = tiles.K.Rows<T>(matrix, key, keys), v = tiles.V.Rows<T>(matrix, key, keys), g = dys.Rows<T>(matrix, query, queries);
+            Matrix<T> toQ = dq is null ? default : dqs.Rows<T>(matrix, query, queries);
+            for (int i = 0; i < queries; i += panel)
+            {
+                int lanes = Math.Min(panel, queries - i);
+                tiles.Mask.Visible(query + i, lanes, tiles.Keys, out int from, out int to);
+                (from, to) = (Math.Clamp(from - key, 0, keys), Math.Clamp(to - key, 0, keys));
+                for (int j = 0; j < keys; j++)
+                    if (j < from || j >= to)
+                    {
+                        new Span<T>(x.P + j * Row + i, panel).Clear();
+                        new Span<T>(x.Ds + j * Row + i, panel).Clear();
+                    }
+                if (from >= to) continue;
+                T* p = x.P + from * Row + i, ds = x.Ds + from * Row + i;
+                tiles.Scores<V, T>(matrix, query + i, lanes, key + from, k.Band(from, to - from), x.Q + i * d, p, Row);
+                if (dq is not null || dk is not null) tiles.Dots<V, T>(v.Band(from, to - from), x.Dy + i * width, lanes, ds, Row);                // (g v^T)^T
+                for (int j = 0; j < lanes; j += V.Count) Slopes(p + j, ds + j, to - from, scale, V.Load(x.M + i + j), V.Load(x.Inverse + i + j), V.Load(x.Dots + i + j));
+                if (dq is not null) Tiles.Product<V, T>(new(ds, lanes, to - from, 1, Row), k.Band(from, to - from), toQ.Band(i, lanes), accumulate: true);
+            }
+            if (dv is not null) AddToKeys<V, T>(query, key, x.P, g, dvs.Rows<T>(matrix, key, keys));
+            if (dk is not null) AddToKeys<V, T>(query, key, x.Ds, q, dks.Rows<T>(matrix, key, keys));
+        }
+
+        /// <summary>Adds a tile's product with rows of its queries to rows of its keys, a few keys at a time with the panels of the queries that see them.</summary>
+        void AddToKeys<V, T>(int query, int key, T* tile, Matrix<T> rows, Matrix<T> to) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int panel = Tiles.Panel<V>(), group = 4 * GemmMicroKernel.MaxRows<V>();
+            for (int j = 0; j < to.Rows; j += group)
+            {
+                int keys = Math.Min(group, to.Rows - j);
+                int first = Math.Clamp(tiles.Mask.FirstToSee(key + j, tiles.Queries) - query, 0, rows.Rows) / panel * panel;
+                int last = Math.Clamp(tiles.Mask.EndToSee(key + j + keys - 1, tiles.Queries) - query, first, rows.Rows);
+                Tiles.Product<V, T>(new(tile + j * Row + first, keys, last - first, Row, 1), rows.Band(first, last - first), to.Band(j, keys), accumulate: true);
+            }
+        }
+
+        /// <summary>For each lane a column of S^T becomes one of P^T, and one of (g v^T)^T one of (dL/dS)^T.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        static void Slopes<V, T>(T* p, T* ds, int keys, V scale, V m, V inverse, V dot) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            for (; keys > 0; keys--, p += Row, ds += Row)
+            {
+                V probability = V.Exp((V.Load(p) - m) * scale) * inverse;
+                V.Store(p, probability);
+                V.Store(ds, scale * probability * (V.Load(ds) - dot));
+            }
         }
     }
 }
