@@ -1,5 +1,7 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using NeuralMemory.Optimizers;
+using NeuralMemory.Simd;
 
 namespace NeuralMemory;
 
@@ -105,7 +107,37 @@ public sealed unsafe class CpuBackend : Backend
     public override void Free(nint address) => NativeMemory.AlignedFree((void*)address);
 
     /// <inheritdoc/>
-    public override void Set(nint address, long bytes, byte value) => NativeMemory.Fill((void*)address, (nuint)bytes, value);
+    public override void Set(nint address, long bytes, byte value) => ThreadTeam.For((int)((bytes + Block - 1) / Block), 1, new SetBody(address, bytes, value));
+
+    /// <summary>Bytes that are worth handing to another thread.</summary>
+    const int Block = 256 * 1024;
+
+    readonly struct SetBody(nint address, long bytes, byte value) : IParallelBody
+    {
+        public void Run(int start, int end) => NativeMemory.Fill((void*)(address + (nint)start * Block), (nuint)Math.Min(Block, bytes - (long)start * Block), value);
+    }
+
+    readonly struct CopyBody(nint from, nint to, long bytes) : IParallelBody
+    {
+        public void Run(int start, int end)
+        {
+            long length = Math.Min(Block, bytes - (long)start * Block);
+            Buffer.MemoryCopy((void*)(from + (nint)start * Block), (void*)(to + (nint)start * Block), length, length);
+        }
+    }
+
+    readonly struct AddKernel(nint from, nint to) : ICpuKernel
+    {
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            Elements<V, T> source = new((void*)from), target = new((void*)to);
+            for (int i = start; i < end; i += V.Count)
+            {
+                int n = Math.Min(V.Count, end - i);
+                target[i, n] += source[i, n];
+            }
+        }
+    }
 
     /// <inheritdoc/>
     public override void CopyToHost(nint source, void* destination, long bytes) => Buffer.MemoryCopy((void*)source, destination, bytes, bytes);
@@ -128,7 +160,12 @@ public sealed unsafe class CpuBackend : Backend
     /// <inheritdoc/>
     public override void Copy(Tensor source, Tensor target)
     {
-        if (target.DType == DType.Float32) Strided.ForEach<float, Strided.Assign>(target.Pointer<float>(), source.Pointer<float>(), target.Shape, target.Strides, source.Strides);
+        if (source.IsContiguous && target.IsContiguous)
+        {
+            long bytes = (long)target.Count * target.DType.Size();
+            ThreadTeam.For((int)((bytes + Block - 1) / Block), 1, new CopyBody(source.Address, target.Address, bytes));
+        }
+        else if (target.DType == DType.Float32) Strided.ForEach<float, Strided.Assign>(target.Pointer<float>(), source.Pointer<float>(), target.Shape, target.Strides, source.Strides);
         else if (target.DType == DType.Float64) Strided.ForEach<double, Strided.Assign>(target.Pointer<double>(), source.Pointer<double>(), target.Shape, target.Strides, source.Strides);
         else Strided.ForEach<int, Strided.Assign>(target.Pointer<int>(), source.Pointer<int>(), target.Shape, target.Strides, source.Strides);
     }
@@ -136,7 +173,8 @@ public sealed unsafe class CpuBackend : Backend
     /// <inheritdoc/>
     public override void Add(Tensor source, Tensor target)
     {
-        if (target.DType == DType.Float32) Strided.ForEach<float, Strided.Accumulate>(target.Pointer<float>(), source.Pointer<float>(), target.Shape, target.Strides, source.Strides);
+        if (source.IsContiguous && target.IsContiguous) Cpu.For(target.DType, target.Count, Cpu.Grain, new AddKernel(source.Address, target.Address));
+        else if (target.DType == DType.Float32) Strided.ForEach<float, Strided.Accumulate>(target.Pointer<float>(), source.Pointer<float>(), target.Shape, target.Strides, source.Strides);
         else Strided.ForEach<double, Strided.Accumulate>(target.Pointer<double>(), source.Pointer<double>(), target.Shape, target.Strides, source.Strides);
     }
 

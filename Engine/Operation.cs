@@ -16,7 +16,7 @@ public abstract class Operation
     /// <summary>The name that errors use: the class's, unless overridden.</summary>
     public virtual string Name => GetType().Name;
 
-    /// <summary>Adds to <see cref="InputGradient"/>, for every input that <see cref="NeedsGradient"/>, what follows from <see cref="OutputGradient"/>.</summary>
+    /// <summary>Adds to <see cref="InputGradient(int)"/>, for every input that <see cref="NeedsGradient"/>, what follows from <see cref="OutputGradient"/>.</summary>
     protected abstract void Backward();
 
     /// <summary>The i-th tensor that was given to <c>Record</c>.</summary>
@@ -42,6 +42,17 @@ public abstract class Operation
         Tensor expanded = Tensor.Zeros(gradient.Shape, gradient.DType);
         (this.expanded ??= []).Add((expanded, gradient));
         return expanded;
+    }
+
+    /// <summary>
+    /// As <see cref="InputGradient(int)"/>, for a kernel that spares itself the reading of zeros: where the gradient <paramref name="isZero"/>, what its memory
+    /// holds is undefined, and every element must be written.
+    /// </summary>
+    protected Tensor InputGradient(int i, out bool isZero)
+    {
+        if (inputs[i].Body == inputs[i].Root) return inputs[i].GradientToAccumulate(out isZero);
+        isZero = false;
+        return InputGradient(i);
     }
 
     static bool Overlaps(Tensor tensor)
@@ -96,6 +107,11 @@ public abstract class Operation
         if (output.RetainsGradient || !output.Gradient.IsAlive) return;
         TensorBody gradient = output.Gradient.Body;
         output.Gradient = default;
+        if (output.GradientIsGiven)
+        {
+            output.GradientIsGiven = false;
+            return;
+        }
         gradient.Arena?.Return(gradient.Address, (long)gradient.Count * gradient.DType.Size());
         if (gradient.Arena is not null) gradient.Kill();
     }

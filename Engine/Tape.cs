@@ -151,7 +151,10 @@ public static class Tape
                 throw new ShapeException("Backward", $"the gradient is {gradients[i].DType} {gradients[i].Shape}, but the tensor is {roots[i].DType} {roots[i].Shape}.");
             if (!roots[i].RequiresGradient) continue;
             any = true;
-            roots[i].Backend.Add(gradients[i], roots[i].GradientToAccumulate());
+            if (roots.Length == 1 && roots[0].TakeGradient(gradients[0])) break;
+            Tensor gradient = roots[i].GradientToAccumulate(out bool isZero);
+            if (isZero) gradient.Backend.Copy(gradients[i], gradient);
+            else gradient.Backend.Add(gradients[i], gradient);
         }
         if (!any) throw new InvalidOperationException("Backward: nothing here depends on a tensor that requires a gradient, or it was computed within NoGradient.");
 
@@ -166,6 +169,7 @@ public static class Tape
         {
             s.Recording = recording;
             Array.Clear(s.Order, 0, count);
+            if (roots[0].Root is { GradientIsGiven: true } root) (root.Gradient, root.GradientIsGiven) = (default, false);    // an operation threw
         }
     }
 

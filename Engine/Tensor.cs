@@ -342,9 +342,12 @@ public readonly unsafe partial struct Tensor
         $"Gradient: {Shape} has none. Call Backward first; the tensor must require a gradient, and an intermediate value must be asked to retain its own.");
 
     /// <summary>Sets the gradient, if there is one, to zero.</summary>
+    /// <remarks>On the CPU its memory is not touched before it is read through <see cref="Gradient"/> or written by the next backward pass, which then need not read zeros to add to them.</remarks>
     public void ZeroGradient()
     {
-        if (HasGradient) Root.Gradient.Clear();
+        if (!HasGradient) return;
+        if (Backend is CpuBackend) Root.GradientIsZero = true;
+        else Root.Gradient.Clear();
     }
 
     /// <summary>The same values, cut off from the tape.</summary>
@@ -375,7 +378,7 @@ public readonly unsafe partial struct Tensor
         if (b.DType == type && b.Backend == backend) return;
         Tensor converted = Allocate(b.Shape, type, null, backend);
         converted.CopyFrom(this);
-        (b.Storage, b.Gradient, b.GradientPlace, b.Group, b.Backend) = (converted.Body.Storage, default, default, null, backend);
+        (b.Storage, b.Gradient, b.GradientIsZero, b.GradientPlace, b.Group, b.Backend) = (converted.Body.Storage, default, false, default, null, backend);
         b.Set(converted.Body.Address, b.Shape, b.Strides, type);
     }
 
@@ -402,15 +405,43 @@ public readonly unsafe partial struct Tensor
     }
 
     /// <summary>The gradient to add to, made of zeros where there was none; for a view, the same view of its base's gradient.</summary>
+    /// <summary>The gradient to be added to; zeros where there was none.</summary>
     internal Tensor GradientToAccumulate()
     {
         TensorBody b = Body, root = Root;
-        if (!root.Gradient.IsAlive)
-        {
-            root.Gradient = root.GradientPlace.IsAlive ? root.GradientPlace : Allocate(root.Shape, root.DType, root.Arena is null ? null : Tape.Current.Arena, root.Backend);
-            root.Gradient.Clear();
-        }
+        MakeGradient(root);
+        if (root.GradientIsZero) root.Gradient.Clear();
+        root.GradientIsZero = false;
         return root == b ? root.Gradient : root.Gradient.Body.CloneView(b.Shape, b.Strides, b.Address - root.Address).Handle;
+    }
+
+    /// <summary>The gradient to be added to or, where it <paramref name="isZero"/>, to be written: then what its memory holds is undefined.</summary>
+    /// <remarks>A view's gradient is always to be added to, as is one on a GPU.</remarks>
+    internal Tensor GradientToAccumulate(out bool isZero)
+    {
+        TensorBody root = Root;
+        isZero = false;
+        if (root != Body || root.Backend is not CpuBackend) return GradientToAccumulate();
+        MakeGradient(root);
+        (isZero, root.GradientIsZero) = (root.GradientIsZero, false);
+        return root.Gradient;
+    }
+
+    /// <summary>Makes <paramref name="gradient"/> the gradient of an intermediate value that has none and passes it on at once, so that it need not be copied.</summary>
+    /// <returns>False where that is not so.</returns>
+    internal bool TakeGradient(Tensor gradient)
+    {
+        TensorBody root = Root;
+        if (root != Body || root.Producer is null || root.RetainsGradient || root.Gradient.IsAlive || !gradient.IsContiguous || gradient.Backend != root.Backend) return false;
+        (root.Gradient, root.GradientIsGiven) = (gradient, true);
+        return true;
+    }
+
+    static void MakeGradient(TensorBody root)
+    {
+        if (root.Gradient.IsAlive) return;
+        root.Gradient = root.GradientPlace.IsAlive ? root.GradientPlace : Allocate(root.Shape, root.DType, root.Arena is null ? null : Tape.Current.Arena, root.Backend);
+        root.GradientIsZero = true;
     }
 
     /// <summary>The type, shape and first elements.</summary>

@@ -25,6 +25,12 @@ sealed class TensorBody
     public bool RequiresGradient, RetainsGradient;
     public Tensor Gradient;
 
+    /// <summary>Whether the gradient counts as zero, whatever its memory holds: nothing has been added since it was set to zero.</summary>
+    public bool GradientIsZero;
+
+    /// <summary>Whether the gradient is the tensor that was given to Backward: it is read, and neither added to nor given back.</summary>
+    public bool GradientIsGiven;
+
     /// <summary>Where a leaf's gradient is to be made, where a device has chosen a place for it.</summary>
     public Tensor GradientPlace;
 
@@ -62,6 +68,6 @@ sealed class TensorBody
         Base = default;
         Gradient = default;
         Producer = null;
-        RequiresGradient = RetainsGradient = false;
+        RequiresGradient = RetainsGradient = GradientIsZero = GradientIsGiven = false;
     }
 }

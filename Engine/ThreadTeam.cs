@@ -15,9 +15,8 @@ public interface IParallelBody
 /// </summary>
 /// <remarks>
 /// Starting a loop allocates nothing. One loop has the team at a time: a loop started meanwhile, by another thread or from within a loop, runs on the
-/// thread that started it. Helpers leave, after the chunk that they are at, as soon as they and all callers are more than <see cref="Threads"/>, so callers
-/// that are parallel themselves do not over-subscribe the machine. The caller never waits for a helper that has not yet come: it works through the chunks and
-/// waits only for those that helpers have taken.
+/// thread that started it, so callers that are parallel themselves do not over-subscribe the machine. The caller never waits for a helper
+/// that has not yet come: it works through the chunks and waits only for those that helpers have taken.
 /// </remarks>
 public static unsafe class ThreadTeam
 {
@@ -35,7 +34,7 @@ public static unsafe class ThreadTeam
     static delegate*<void*, int, int, void> run;
     static void* body;
     static int count, grain, chunks, next;
-    static volatile int open, inside, callers;
+    static volatile int open, inside;
     static Exception? failure;
 
     [ThreadStatic] static bool isHelper;
@@ -56,34 +55,24 @@ public static unsafe class ThreadTeam
     public static void For<TBody>(int count, int grain, TBody body) where TBody : struct, IParallelBody
     {
         int chunks = (int)(((long)count + grain - 1) / grain);
-        if (chunks <= 1 || threads == 1 || isHelper || (teamLock.IsHeldByCurrentThread && open != 0))       // the last: a loop within the caller's own share of a loop
+        if (chunks <= 1 || threads == 1 || isHelper || !teamLock.TryEnter())
         {
             RunHere(chunks, count, grain, ref body);
             return;
         }
-        Interlocked.Increment(ref callers);
         try
         {
-            if (teamLock.TryEnter()) Share(chunks, count, grain, ref body);
-            else RunHere(chunks, count, grain, ref body);
-        }
-        finally
-        {
-            Interlocked.Decrement(ref callers);
-        }
-    }
-
-    /// <summary>Runs a loop with the team, whose lock the caller has, and gives it back.</summary>
-    static void Share<TBody>(int chunks, int count, int grain, ref TBody body) where TBody : struct, IParallelBody
-    {
-        try
-        {
+            if (open != 0)                                            // a loop within the caller's own share of a loop
+            {
+                RunHere(chunks, count, grain, ref body);
+                return;
+            }
             StartHelpers(threads - 1);
             (ThreadTeam.count, ThreadTeam.grain, ThreadTeam.chunks, next, failure) = (count, grain, chunks, 0, null);
             run = &Invoke<TBody>;
             ThreadTeam.body = Unsafe.AsPointer(ref body);                 // a local of this frame, which outlives the loop
             Interlocked.Exchange(ref open, 1);
-            int wanted = Math.Min(Math.Min(threads - callers, chunks - 1), Volatile.Read(ref sleeping));
+            int wanted = Math.Min(Math.Min(threads - 1, chunks - 1), Volatile.Read(ref sleeping));
             if (wanted > 0) wake.Release(wanted);
 
             TakeChunks();
@@ -111,7 +100,7 @@ public static unsafe class ThreadTeam
         try
         {
             int chunk;
-            while (!(isHelper && Crowded) && (chunk = Interlocked.Increment(ref next) - 1) < chunks)
+            while ((chunk = Interlocked.Increment(ref next) - 1) < chunks)
             {
                 int start = chunk * grain;
                 run(body, start, Math.Min(count - start, grain) + start);
@@ -122,12 +111,6 @@ public static unsafe class ThreadTeam
             failure = e;
         }
     }
-
-    /// <summary>Whether those who compute are more than there should be.</summary>
-    static bool Crowded => callers + inside > threads;
-
-    /// <summary>Whether there is nothing to do for a helper, or no room.</summary>
-    static bool IsIdle(int helper) => open == 0 || helper >= threads - 1 || callers + inside >= threads;
 
     static void StartHelpers(int wanted)
     {
@@ -141,13 +124,13 @@ public static unsafe class ThreadTeam
         int helper = (int)index!;
         while (true)
         {
-            for (int spins = 0; IsIdle(helper); spins++)
+            for (int spins = 0; open == 0 || helper >= threads - 1; spins++)
             {
                 if (spins < SpinsBeforeSleep) Thread.SpinWait(8);
                 else
                 {
                     Interlocked.Increment(ref sleeping);
-                    if (IsIdle(helper)) wake.Wait();
+                    if (open == 0 || helper >= threads - 1) wake.Wait();
                     Interlocked.Decrement(ref sleeping);
                     spins = 0;
                 }

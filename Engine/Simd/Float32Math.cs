@@ -143,6 +143,26 @@ static unsafe class Float32Math
         return V.FlipSign(OneMinusExpNegative(V.Fma(a, V.Constant(1.125), a * q)), x);
     }
 
+    /// <summary>P(x) = 1/2 + x n(x^2) / d(x^2). Half the operations of 1/2 + erf(x / sqrt 2) / 2, for an error of 1.7e-7 instead of 6e-8 where P is near 1.</summary>
+    /// <remarks>The fraction is our own minimax fit of the absolute error, 7e-9, by Lawson's weights. At the bound it is 1/2 to the bit, so that P is 0 and 1 beyond.</remarks>
+    [MethodImpl(AggressiveInlining)]
+    public static V NormalProbability<V>(V x) where V : struct, IFloat32Bits<V>
+    {
+        x = V.AtLeast(V.Constant(-5.5), V.AtMost(V.Constant(5.5), x));
+        var square = x * x;
+        var n = V.Fma(V.Constant(2.274935262391864e-08), square, V.Constant(6.352130185405258e-06));
+        n = V.Fma(n, square, V.Constant(0.0001688267948338762));
+        n = V.Fma(n, square, V.Constant(0.004677267279475927));
+        n = V.Fma(n, square, V.Constant(0.033852752298116684));
+        n = V.Fma(n, square, V.Constant(0.398942232131958));
+        var d = V.Fma(V.Constant(1.1975045026701991e-06), square, V.Constant(7.364788325503469e-05));
+        d = V.Fma(d, square, V.Constant(0.0018844511359930038));
+        d = V.Fma(d, square, V.Constant(0.02864593267440796));
+        d = V.Fma(d, square, V.Constant(0.2515221834182739));
+        d = V.Fma(d, square, V.One);
+        return V.Constant(0.5) + x * n / d;
+    }
+
     /// <summary>Beyond this the reduction in three pieces is no longer accurate, and lanes go through double precision.</summary>
     internal const double LargestReduced = 131072;
 

@@ -26,6 +26,8 @@ public readonly unsafe struct Float32x1(float value) : IFloat32Bits<Float32x1>
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static void Store(float* destination, Float32x1 value) => *destination = value.value;
     /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)] public static void StoreStreaming(float* destination, Float32x1 value) => *destination = value.value;
+    /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)]
     public static void StorePartial(float* destination, Float32x1 value, int count) { if (count > 0) *destination = value.value; }
     /// <inheritdoc/>
@@ -45,6 +47,8 @@ public readonly unsafe struct Float32x1(float value) : IFloat32Bits<Float32x1>
     [MethodImpl(AggressiveInlining)] public static Float32x1 Min(Float32x1 a, Float32x1 b) => new(MathF.Min(a.value, b.value));
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x1 Max(Float32x1 a, Float32x1 b) => new(MathF.Max(a.value, b.value));
+    /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)] public static Float32x1 Larger(Float32x1 a, Float32x1 b) => a.value > b.value ? a : b;
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x1 Abs(Float32x1 a) => new(MathF.Abs(a.value));
     /// <inheritdoc/>
@@ -70,6 +74,8 @@ public readonly unsafe struct Float32x1(float value) : IFloat32Bits<Float32x1>
     [MethodImpl(AggressiveInlining)] public static Float32x1 Softplus(Float32x1 x) => Float32Math.Softplus(x);
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x1 Erf(Float32x1 x) => Float32Math.Erf(x);
+    /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)] public static Float32x1 NormalProbability(Float32x1 x) => Float32Math.NormalProbability(x);
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x1 Sin(Float32x1 x) => Float32Math.Sin(x);
     /// <inheritdoc/>

@@ -35,6 +35,8 @@ public readonly unsafe struct Float32x16(Vector512<float> value) : IFloat32Bits<
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static void Store(float* destination, Float32x16 value) => value.value.Store(destination);
     /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)] public static void StoreStreaming(float* destination, Float32x16 value) => value.value.StoreAlignedNonTemporal(destination);
+    /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)]
     public static void StorePartial(float* destination, Float32x16 value, int count)
     {
@@ -58,6 +60,8 @@ public readonly unsafe struct Float32x16(Vector512<float> value) : IFloat32Bits<
     [MethodImpl(AggressiveInlining)] public static Float32x16 Min(Float32x16 a, Float32x16 b) => new(Vector512.Min(a.value, b.value));
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x16 Max(Float32x16 a, Float32x16 b) => new(Vector512.Max(a.value, b.value));
+    /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)] public static Float32x16 Larger(Float32x16 a, Float32x16 b) => new(Vector512.MaxNative(a.value, b.value));
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x16 Abs(Float32x16 a) => new(Vector512.Abs(a.value));
     /// <inheritdoc/>
@@ -86,6 +90,8 @@ public readonly unsafe struct Float32x16(Vector512<float> value) : IFloat32Bits<
     [MethodImpl(AggressiveInlining)] public static Float32x16 Softplus(Float32x16 x) => Float32Math.Softplus(x);
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x16 Erf(Float32x16 x) => Float32Math.Erf(x);
+    /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)] public static Float32x16 NormalProbability(Float32x16 x) => Float32Math.NormalProbability(x);
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x16 Sin(Float32x16 x) => Float32Math.Sin(x);
     /// <inheritdoc/>

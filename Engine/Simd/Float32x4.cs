@@ -37,6 +37,8 @@ public readonly unsafe struct Float32x4(Vector128<float> value) : IFloat32Bits<F
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static void Store(float* destination, Float32x4 value) => value.value.Store(destination);
     /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)] public static void StoreStreaming(float* destination, Float32x4 value) => value.value.StoreAlignedNonTemporal(destination);
+    /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)]
     public static void StorePartial(float* destination, Float32x4 value, int count)
     {
@@ -61,6 +63,8 @@ public readonly unsafe struct Float32x4(Vector128<float> value) : IFloat32Bits<F
     [MethodImpl(AggressiveInlining)] public static Float32x4 Min(Float32x4 a, Float32x4 b) => new(Vector128.Min(a.value, b.value));
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x4 Max(Float32x4 a, Float32x4 b) => new(Vector128.Max(a.value, b.value));
+    /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)] public static Float32x4 Larger(Float32x4 a, Float32x4 b) => new(Vector128.MaxNative(a.value, b.value));
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x4 Abs(Float32x4 a) => new(Vector128.Abs(a.value));
     /// <inheritdoc/>
@@ -89,6 +93,8 @@ public readonly unsafe struct Float32x4(Vector128<float> value) : IFloat32Bits<F
     [MethodImpl(AggressiveInlining)] public static Float32x4 Softplus(Float32x4 x) => Float32Math.Softplus(x);
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x4 Erf(Float32x4 x) => Float32Math.Erf(x);
+    /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)] public static Float32x4 NormalProbability(Float32x4 x) => Float32Math.NormalProbability(x);
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x4 Sin(Float32x4 x) => Float32Math.Sin(x);
     /// <inheritdoc/>

@@ -37,6 +37,8 @@ public readonly unsafe struct Float32x8(Vector256<float> value) : IFloat32Bits<F
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static void Store(float* destination, Float32x8 value) => value.value.Store(destination);
     /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)] public static void StoreStreaming(float* destination, Float32x8 value) => value.value.StoreAlignedNonTemporal(destination);
+    /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)]
     public static void StorePartial(float* destination, Float32x8 value, int count)
     {
@@ -61,6 +63,8 @@ public readonly unsafe struct Float32x8(Vector256<float> value) : IFloat32Bits<F
     [MethodImpl(AggressiveInlining)] public static Float32x8 Min(Float32x8 a, Float32x8 b) => new(Vector256.Min(a.value, b.value));
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x8 Max(Float32x8 a, Float32x8 b) => new(Vector256.Max(a.value, b.value));
+    /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)] public static Float32x8 Larger(Float32x8 a, Float32x8 b) => new(Vector256.MaxNative(a.value, b.value));
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x8 Abs(Float32x8 a) => new(Vector256.Abs(a.value));
     /// <inheritdoc/>
@@ -89,6 +93,8 @@ public readonly unsafe struct Float32x8(Vector256<float> value) : IFloat32Bits<F
     [MethodImpl(AggressiveInlining)] public static Float32x8 Softplus(Float32x8 x) => Float32Math.Softplus(x);
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x8 Erf(Float32x8 x) => Float32Math.Erf(x);
+    /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)] public static Float32x8 NormalProbability(Float32x8 x) => Float32Math.NormalProbability(x);
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x8 Sin(Float32x8 x) => Float32Math.Sin(x);
     /// <inheritdoc/>

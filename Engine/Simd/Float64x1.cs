@@ -26,6 +26,8 @@ public readonly unsafe struct Float64x1(double value) : ISimd<Float64x1, double>
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static void Store(double* destination, Float64x1 value) => *destination = value.value;
     /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)] public static void StoreStreaming(double* destination, Float64x1 value) => *destination = value.value;
+    /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)]
     public static void StorePartial(double* destination, Float64x1 value, int count) { if (count > 0) *destination = value.value; }
     /// <inheritdoc/>
@@ -45,6 +47,8 @@ public readonly unsafe struct Float64x1(double value) : ISimd<Float64x1, double>
     [MethodImpl(AggressiveInlining)] public static Float64x1 Min(Float64x1 a, Float64x1 b) => new(Math.Min(a.value, b.value));
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float64x1 Max(Float64x1 a, Float64x1 b) => new(Math.Max(a.value, b.value));
+    /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)] public static Float64x1 Larger(Float64x1 a, Float64x1 b) => a.value > b.value ? a : b;
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float64x1 Abs(Float64x1 a) => new(Math.Abs(a.value));
     /// <inheritdoc/>
@@ -70,6 +74,8 @@ public readonly unsafe struct Float64x1(double value) : ISimd<Float64x1, double>
     public static Float64x1 Softplus(Float64x1 x) => new(Math.Max(x.value, 0) + Float64Math.LogP1(Math.Exp(-Math.Abs(x.value))));
     /// <inheritdoc/>
     public static Float64x1 Erf(Float64x1 x) => new(Float64Math.Erf(x.value));
+    /// <inheritdoc/>
+    public static Float64x1 NormalProbability(Float64x1 x) => new(.5 + .5 * Float64Math.Erf(x.value * Math.Sqrt(.5)));
     /// <inheritdoc/>
     public static Float64x1 Sin(Float64x1 x) => new(Math.Sin(x.value));
     /// <inheritdoc/>

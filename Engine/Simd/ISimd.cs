@@ -49,6 +49,9 @@ public interface ISimd<V> where V : struct, ISimd<V>
     /// <summary>The larger of the two; NaN where either is NaN.</summary>
     static abstract V Max(V a, V b);
 
+    /// <summary>The larger of the two; either of them where one is NaN. One instruction, where <see cref="Max"/> is three.</summary>
+    static abstract V Larger(V a, V b);
+
     /// <summary>|a|.</summary>
     static abstract V Abs(V a);
 
@@ -82,6 +85,9 @@ public interface ISimd<V> where V : struct, ISimd<V>
     /// <summary>The error function.</summary>
     static abstract V Erf(V x);
 
+    /// <summary>P(x) = (1 + erf(x / sqrt 2)) / 2, the probability that a normal variable is less than x, to 2e-7; 0 and 1 beyond 5.5. In double, to the last digits.</summary>
+    static abstract V NormalProbability(V x);
+
     /// <summary>Sine; x in radians.</summary>
     static abstract V Sin(V x);
 
@@ -109,6 +115,12 @@ public unsafe interface ISimd<V, T> : ISimd<V>
 
     /// <summary>Writes <c>Count</c> values to <paramref name="destination"/>; any alignment.</summary>
     static abstract void Store(T* destination, V value);
+
+    /// <summary>
+    /// Writes <c>Count</c> values past the cache, where the processor can: what is not read again soon then displaces nothing there, nor is it read before it is written.
+    /// <paramref name="destination"/> is a multiple of the vector's size. Before another thread reads them, <see cref="Streaming.End"/>.
+    /// </summary>
+    static abstract void StoreStreaming(T* destination, V value);
 
     /// <summary>Writes the first <paramref name="count"/> lanes, 0 to <c>Count</c>, and nothing beyond.</summary>
     static abstract void StorePartial(T* destination, V value, int count);

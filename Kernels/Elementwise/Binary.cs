@@ -57,14 +57,16 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
                 length = Math.Min(loop.Locate(start, out long oa, out long ob, out _, out _), end - start);
                 T* pa = a.Pointer<T>() + oa, pb = b.Pointer<T>() + ob, py = y.Pointer<T>() + start;
                 int i = 0;
+                bool streams = Streaming.Suits<V, T>(py, y.Count);
                 if (strideA == 1 && strideB == 1)
-                    for (; i <= length - V.Count; i += V.Count) V.Store(py + i, f.Value(V.Load(pa + i), V.Load(pb + i)));
+                    for (; i <= length - V.Count; i += V.Count) Streaming.Store(py + i, f.Value(V.Load(pa + i), V.Load(pb + i)), streams);
                 for (; i < length; i += V.Count)
                 {
                     V va = Lanes.Load<V, T>(pa + (long)i * strideA, strideA, length - i), vb = Lanes.Load<V, T>(pb + (long)i * strideB, strideB, length - i);
                     Lanes.Store(py + i, 1, f.Value(va, vb), length - i);
                 }
             }
+            Streaming.End();
         }
     }
 
@@ -77,7 +79,9 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
 
     void Accumulate<TSide>(int side) where TSide : struct, ISide
     {
-        Tensor y = Output(), dy = OutputGradient(), gradient = InputGradient(side);
+        Tensor y = Output(), dy = OutputGradient();
+        bool isZero = false;
+        Tensor gradient = Input(side).Shape == y.Shape ? InputGradient(side, out isZero) : InputGradient(side);
         if (F.HasConstantSlopes && gradient.Shape != y.Shape)
         {
             double slope = Float64x1.Sum(TSide.Slope<Float64x1>(function, default, default, default));
@@ -86,7 +90,7 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
         }
         Tensor full = Broadcasting.BeginGradient(gradient, y.Shape);
         if (GpuBackend.Current is { } gpu) Launch<TSide>(gpu, Input(0), Input(1), y, dy, full);
-        else Cpu.For(y.DType, y.Count, Cpu.Grain, new BackwardKernel<TSide>(function, Input(0), Input(1), y, dy, full));
+        else Cpu.For(y.DType, y.Count, Cpu.Grain, new BackwardKernel<TSide>(function, Input(0), Input(1), y, dy, full, isZero));
         Broadcasting.EndGradient(gradient, full);
     }
 
@@ -105,13 +109,14 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
         public static V Slope<V>(F f, V a, V b, V y) where V : struct, ISimd<V> => f.SlopeB(a, b, y);
     }
 
-    readonly struct BackwardKernel<TSide>(F function, Tensor a, Tensor b, Tensor y, Tensor dy, Tensor target) : ICpuKernel where TSide : struct, ISide
+    readonly struct BackwardKernel<TSide>(F function, Tensor a, Tensor b, Tensor y, Tensor dy, Tensor target, bool isZero) : ICpuKernel where TSide : struct, ISide
     {
         readonly StridedLoop loop = F.HasConstantSlopes ? StridedLoop.Broadcast(y.Shape, target, target, target) : StridedLoop.Broadcast(y.Shape, a, b, target);
 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             F f = function;
+            bool add = !isZero;
             int strideA = loop.InnerStride(0), strideB = loop.InnerStride(1), strideD = loop.InnerStride(2);
             for (int length; start < end; start += length)
             {
@@ -122,14 +127,14 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
                     for (; i <= length - V.Count; i += V.Count)
                     {
                         V slope = F.HasConstantSlopes ? TSide.Slope<V>(f, default, default, default) : TSide.Slope(f, V.Load(pa + i), V.Load(pb + i), V.Load(py + i));
-                        V.Store(pd + i, V.Fma(V.Load(pdy + i), slope, V.Load(pd + i)));
+                        V.Store(pd + i, V.Fma(V.Load(pdy + i), slope, add ? V.Load(pd + i) : V.Zero));
                     }
                 for (; i < length; i += V.Count)
                 {
                     int count = length - i;
                     V slope = F.HasConstantSlopes ? TSide.Slope<V>(f, default, default, default) : TSide.Slope(f,
                         Lanes.Load<V, T>(pa + (long)i * strideA, strideA, count), Lanes.Load<V, T>(pb + (long)i * strideB, strideB, count), Lanes.Load<V, T>(py + i, 1, count));
-                    V old = Lanes.Load<V, T>(pd + (long)i * strideD, strideD, count);
+                    V old = add ? Lanes.Load<V, T>(pd + (long)i * strideD, strideD, count) : V.Zero;
                     Lanes.Store(pd + (long)i * strideD, strideD, V.Fma(Lanes.Load<V, T>(pdy + i, 1, count), slope, old), count);
                 }
             }

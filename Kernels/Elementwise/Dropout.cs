@@ -25,7 +25,11 @@ sealed unsafe class Drop : Operation<Drop>
     }
 
     /// <summary>dL/dx += m dL/dy.</summary>
-    protected override void Backward() => Run(mask, OutputGradient(), InputGradient(0), accumulate: true);
+    protected override void Backward()
+    {
+        Tensor dx = InputGradient(0, out bool isZero);
+        Run(mask, OutputGradient(), dx, accumulate: !isZero);
+    }
 
     /// <summary>to = m from, or to += m from.</summary>
     static void Run(Mask mask, Tensor from, Tensor to, bool accumulate)

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace NeuralMemory;
 
 /// <summary>y = x above 0, else alpha (e^x - 1); dy/dx = 1 above 0, else alpha e^x = y + alpha.</summary>
@@ -8,9 +10,11 @@ public readonly struct Elu(double alpha) : IUnary
     public static string Name => "Elu";
 
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Value<V>(V x) where V : struct, Simd.ISimd<V> => V.IfLess(V.Zero, x, x, V.Constant(alpha) * (V.Exp(x) - V.One));
 
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Slope<V>(V x, V y) where V : struct, Simd.ISimd<V> => V.IfLess(V.Zero, x, V.One, y + V.Constant(alpha));
 }
 

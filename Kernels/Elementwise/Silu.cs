@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace NeuralMemory;
 
 /// <summary>y = x s with s = sigmoid x, dy/dx = s (1 + x (1 - s)).</summary>
@@ -7,9 +9,11 @@ public readonly struct Silu : IUnary
     public static string Name => "Silu";
 
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Value<V>(V x) where V : struct, Simd.ISimd<V> => x * V.Sigmoid(x);
 
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Slope<V>(V x, V y) where V : struct, Simd.ISimd<V>
     {
         V s = V.Sigmoid(x);

@@ -6,6 +6,7 @@ using NeuralMemory.Simd;
 namespace NeuralMemory;
 
 /// <summary>A function of one number, and its slope: the formula that every device and width is compiled from. Its fields are its parameters.</summary>
+/// <remarks>A formula of more than a line is to be inlined aggressively: a call in the loop passes its vectors through memory, at a third of the speed.</remarks>
 public interface IUnary
 {
     /// <summary>The operation's name.</summary>
@@ -50,47 +51,52 @@ public sealed unsafe class Unary<F> : Operation<Unary<F>> where F : struct, IUna
                 length = Math.Min(loop.Locate(start, out long ox, out long oy, out _, out _), end - start);
                 T* px = x.Pointer<T>() + ox, py = y.Pointer<T>() + oy;
                 int i = 0;
+                bool streams = Streaming.Suits<V, T>(py, y.Count);
                 if (strideX == 1)
-                    for (; i <= length - V.Count; i += V.Count) V.Store(py + i, f.Value(V.Load(px + i)));
+                    for (; i <= length - V.Count; i += V.Count) Streaming.Store(py + i, f.Value(V.Load(px + i)), streams);
                 for (; i < length; i += V.Count)
                     Lanes.Store(py + i, 1, f.Value(Lanes.Load<V, T>(px + (long)i * strideX, strideX, length - i)), length - i);
             }
+            Streaming.End();
         }
     }
 
     /// <summary>dL/dx += dL/dy f'(x).</summary>
     protected override void Backward()
     {
-        Tensor x = Input(0), y = Output(), dy = OutputGradient(), dx = InputGradient(0);
+        Tensor x = Input(0), y = Output(), dy = OutputGradient(), dx = InputGradient(0, out bool isZero);
         if (GpuBackend.Current is { } gpu)
             gpu.LaunchEach(new(new(x.Shape, x.Strides, y.Strides, dx.Strides, dy.Strides), x, y, dx, dy), new GpuBackward(function, gpu.View(x), gpu.View(y), gpu.View(dy), gpu.View(dx)));
-        else Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel(function, x, y, dy, dx));
+        else Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel(function, x, y, dy, dx, isZero));
     }
 
-    readonly struct BackwardKernel(F function, Tensor x, Tensor y, Tensor dy, Tensor dx) : ICpuKernel
+    readonly struct BackwardKernel(F function, Tensor x, Tensor y, Tensor dy, Tensor dx, bool isZero) : ICpuKernel
     {
         readonly StridedLoop loop = new(x.Shape, x.Strides, y.Strides, dx.Strides);
 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             F f = function;
+            bool add = !isZero;
             int strideX = loop.InnerStride(0), strideDx = loop.InnerStride(2);
             for (int length; start < end; start += length)
             {
                 length = Math.Min(loop.Locate(start, out long ox, out long oy, out long odx, out _), end - start);
                 T* px = x.Pointer<T>() + ox, py = y.Pointer<T>() + oy, pdy = dy.Pointer<T>() + oy, pdx = dx.Pointer<T>() + odx;
                 int i = 0;
+                bool streams = isZero && Streaming.Suits<V, T>(pdx, x.Count);
                 if (strideX == 1 && strideDx == 1)
                     for (; i <= length - V.Count; i += V.Count)
-                        V.Store(pdx + i, V.Fma(V.Load(pdy + i), f.Slope(V.Load(px + i), V.Load(py + i)), V.Load(pdx + i)));
+                        Streaming.Store(pdx + i, V.Fma(V.Load(pdy + i), f.Slope(V.Load(px + i), V.Load(py + i)), add ? V.Load(pdx + i) : V.Zero), streams);
                 for (; i < length; i += V.Count)
                 {
                     int count = length - i;
                     V slope = f.Slope(Lanes.Load<V, T>(px + (long)i * strideX, strideX, count), Lanes.Load<V, T>(py + i, 1, count));
-                    V old = Lanes.Load<V, T>(pdx + (long)i * strideDx, strideDx, count);
+                    V old = add ? Lanes.Load<V, T>(pdx + (long)i * strideDx, strideDx, count) : V.Zero;
                     Lanes.Store(pdx + (long)i * strideDx, strideDx, V.Fma(Lanes.Load<V, T>(pdy + i, 1, count), slope, old), count);
                 }
             }
+            Streaming.End();
         }
     }
 

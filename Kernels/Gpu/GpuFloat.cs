@@ -45,6 +45,7 @@ readonly unsafe struct GpuFloat(float value) : IFloat32Bits<GpuFloat>
     [MethodImpl(AggressiveInlining)] public static GpuFloat Min(GpuFloat a, GpuFloat b) => a.Value < b.Value || XMath.IsNaN(a.Value) ? a : b;
 
     [MethodImpl(AggressiveInlining)] public static GpuFloat Max(GpuFloat a, GpuFloat b) => a.Value > b.Value || XMath.IsNaN(a.Value) ? a : b;
+    [MethodImpl(AggressiveInlining)] public static GpuFloat Larger(GpuFloat a, GpuFloat b) => a.Value > b.Value ? a : b;
 
     [MethodImpl(AggressiveInlining)] public static GpuFloat Abs(GpuFloat a) => new(XMath.Abs(a.Value));
 
@@ -67,6 +68,7 @@ readonly unsafe struct GpuFloat(float value) : IFloat32Bits<GpuFloat>
     [MethodImpl(AggressiveInlining)] public static GpuFloat Softplus(GpuFloat x) => Float32Math.Softplus(x);
 
     [MethodImpl(AggressiveInlining)] public static GpuFloat Erf(GpuFloat x) => Float32Math.Erf(x);
+    [MethodImpl(AggressiveInlining)] public static GpuFloat NormalProbability(GpuFloat x) => Float32Math.NormalProbability(x);
 
     [MethodImpl(AggressiveInlining)]
     public static GpuFloat Sin(GpuFloat x) => XMath.Abs(x.Value) <= (float)Float32Math.LargestReduced ? Float32Math.SinNear(x) : new((float)XMath.Sin((double)x.Value));
@@ -82,6 +84,7 @@ readonly unsafe struct GpuFloat(float value) : IFloat32Bits<GpuFloat>
     public static GpuFloat LoadPartial(float* source, int count, float fill) => new(count > 0 ? *source : fill);
 
     public static void Store(float* destination, GpuFloat value) => *destination = value.Value;
+    public static void StoreStreaming(float* destination, GpuFloat value) => *destination = value.Value;
 
     public static void StorePartial(float* destination, GpuFloat value, int count)
     {

@@ -86,6 +86,12 @@ public sealed unsafe class CrossEntropy : Operation<CrossEntropy>
 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
+            if (x.Strides[^1] == 1) Run<V, T, Row<V, T>>(start, end);
+            else Run<V, T, Fibre<V, T>>(start, end);
+        }
+
+        void Run<V, T, F>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> where F : struct, IFibre<F, V, T>
+        {
             int n = x.Shape[^1], stride = x.Strides[^1];
             T* cost = costs.Pointer<T>(), normalizer = normalizers.Pointer<T>();
             T kept = T.CreateTruncating(1 - rule.Smoothing), spread = T.CreateTruncating(rule.Smoothing / n);
@@ -96,12 +102,16 @@ public sealed unsafe class CrossEntropy : Operation<CrossEntropy>
                 cost[start] = T.Zero;
                 if (label == rule.Ignored) continue;
                 T* first = x.Pointer<T>() + ox;
-                Fibre<V, T> row = new(first, stride, stride, n, taken: 0);
+                F row = F.Along(first, stride, n);
                 V highest = V.Create(T.NegativeInfinity), powers = V.Zero;
-                for (int j = 0; j < n; j += V.Count) highest = V.Max(highest, row.Load(j, T.NegativeInfinity));
+                for (int j = 0; j < n; j += V.Count) highest = V.Larger(highest, row.Load(j, T.NegativeInfinity));
                 T max = V.MaxLane(highest);
                 V shift = V.Create(max);
-                for (int j = 0; j < n; j += V.Count) powers += V.Exp(row.Load(j, T.NegativeInfinity) - shift);
+                for (int j = 0; j < n; j += V.Count)
+                {
+                    powers += V.Exp(row.Load(j, T.NegativeInfinity) - shift);
+                    row.Prefetch(j);
+                }
                 T z = V.Sum(powers), c = T.Log(z) - kept * (first[(long)label * stride] - max);
                 if (rule.Smoothing > 0)
                 {
@@ -127,31 +137,43 @@ public sealed unsafe class CrossEntropy : Operation<CrossEntropy>
             return;
         }
         double scale = OutputGradient().Item() / rule.Counted;
-        Cpu.For(x.DType, Input(1).Count, Cpu.Rows(x.Shape[^1], 8), new BackwardKernel(x, Input(1), rule, normalizers, InputGradient(0), scale));
+        Cpu.For(x.DType, Input(1).Count, Cpu.Rows(x.Shape[^1], 8), new BackwardKernel(x, Input(1), rule, normalizers, InputGradient(0, out bool isZero), isZero, scale));
     }
 
-    readonly struct BackwardKernel(Tensor x, Tensor labels, Rule rule, Tensor normalizers, Tensor dx, double scale) : ICpuKernel
+    readonly struct BackwardKernel(Tensor x, Tensor labels, Rule rule, Tensor normalizers, Tensor dx, bool isZero, double scale) : ICpuKernel
     {
         readonly StridedLoop rows = new(labels.Shape, x.Strides.Without(x.Rank - 1), labels.Strides, dx.Strides.Without(x.Rank - 1));
 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
+            if (x.Strides[^1] == 1 && dx.Strides[^1] == 1) Run<V, T, Row<V, T>>(start, end);
+            else Run<V, T, Fibre<V, T>>(start, end);
+        }
+
+        void Run<V, T, F>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> where F : struct, IFibre<F, V, T>
+        {
             int n = x.Shape[^1], stride = x.Strides[^1], strideDx = dx.Strides[^1];
             T* normalizer = normalizers.Pointer<T>();
             T kept = T.CreateTruncating(scale * (1 - rule.Smoothing));
+            bool add = !isZero;
             V factor = V.Constant(scale), spread = V.Constant(rule.Smoothing / n);
             for (; start < end; start++)
             {
                 rows.Locate(start, out long ox, out long ol, out long odx, out _);
                 int label = labels.Pointer<int>()[ol];
-                if (label == rule.Ignored) continue;
                 T* first = dx.Pointer<T>() + odx;
-                Fibre<V, T> row = new(x.Pointer<T>() + ox, stride, stride, n, taken: 0), slopes = new(first, strideDx, strideDx, n, taken: 0);
+                F row = F.Along(x.Pointer<T>() + ox, stride, n), slopes = F.Along(first, strideDx, n, isZero && Streaming.Suits<V, T>(first, dx.Count));
+                if (label == rule.Ignored)
+                {
+                    for (int j = 0; isZero && j < n; j += V.Count) slopes.Store(j, V.Zero);
+                    continue;
+                }
                 V max = V.Create(normalizer[2 * start]), inverse = V.Create(normalizer[2 * start + 1]);
                 for (int j = 0; j < n; j += V.Count)
-                    slopes.Store(j, V.Fma(factor, V.Exp(row.Load(j) - max) * inverse - spread, slopes.Load(j)));
+                    slopes.Store(j, V.Fma(factor, V.Exp(row.Load(j) - max) * inverse - spread, add ? slopes.Load(j) : V.Zero));
                 first[(long)label * strideDx] -= kept;
             }
+            Streaming.End();
         }
     }
 

@@ -30,9 +30,10 @@ sealed class LayerNorm : Operation<LayerNorm>
     protected override void Backward()
     {
         int bias = hasWeight ? 2 : 1;
+        bool isZero = false;
         RowNormalization.Backward<RowNormalization.Centered>(
             Input(0), hasWeight ? Input(1) : null, statistics, OutputGradient(),
-            NeedsGradient(0) ? InputGradient(0) : null,
+            NeedsGradient(0) ? InputGradient(0, out isZero) : null, isZero,
             hasWeight && NeedsGradient(1) ? InputGradient(1) : null,
             hasBias && NeedsGradient(bias) ? InputGradient(bias) : null);
     }

@@ -21,10 +21,10 @@ sealed class RmsNorm : Operation<RmsNorm>
     /// <inheritdoc/>
     protected override void Backward()
     {
-        bool hasWeight = InputCount > 1;
+        bool hasWeight = InputCount > 1, isZero = false;
         RowNormalization.Backward<RowNormalization.Uncentered>(
             Input(0), hasWeight ? Input(1) : null, statistics, OutputGradient(),
-            NeedsGradient(0) ? InputGradient(0) : null, hasWeight && NeedsGradient(1) ? InputGradient(1) : null, null);
+            NeedsGradient(0) ? InputGradient(0, out isZero) : null, isZero, hasWeight && NeedsGradient(1) ? InputGradient(1) : null, null);
     }
 }
 

@@ -67,102 +67,139 @@ static unsafe partial class RowNormalization
 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
+            if (x.Strides[^1] == 1) Run<V, T, Row<V, T>>(start, end);
+            else Run<V, T, Fibre<V, T>>(start, end);
+        }
+
+        void Run<V, T, F>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> where F : struct, IFibre<F, V, T>
+        {
             int n = x.Shape[^1], stride = x.Strides[^1];
             T count = T.CreateTruncating(n), least = T.CreateTruncating(epsilon);
             T* w = weight is { } weights ? weights.Pointer<T>() : null, b = bias is { } biases ? biases.Pointer<T>() : null;
+            Row<V, T> ws = new(w, n), bs = new(b, n);
             for (; start < end; start++)
             {
                 loop.Locate(start, out long offset, out _, out _, out _);
-                Fibre<V, T> xs = new(x.Pointer<T>() + offset, stride, stride, n, taken: 0);
+                T* to = y.Pointer<T>() + (long)start * n, kept = statistics.Pointer<T>() + Kept * (long)start;
+                F xs = F.Along(x.Pointer<T>() + offset, stride, n);
+                Row<V, T> ys = new(to, n, Streaming.Suits<V, T>(to, y.Count));
                 T mean = T.Zero, lack = T.Zero;
                 if (C.Centers)
                 {
-                    V sum = V.Zero;
-                    for (int j = 0; j < n; j += V.Count) sum += xs.Load(j);
-                    mean = V.Sum(sum) / count;
+                    V sum = V.Zero, sum1 = V.Zero, sum2 = V.Zero, sum3 = V.Zero;                // four at a time: an addition takes as long as four loads
+                    for (int j = 0; j < n; j += 4 * V.Count)
+                    {
+                        sum += xs.Load(j);
+                        sum1 += xs.Load(j + V.Count);
+                        sum2 += xs.Load(j + 2 * V.Count);
+                        sum3 += xs.Load(j + 3 * V.Count);
+                    }
+                    mean = V.Sum(sum + sum1 + (sum2 + sum3)) / count;
                 }
-                V m = V.Create(mean), deviations = V.Zero, squares = V.Zero;
-                for (int j = 0; j < n; j += V.Count)
+                V m = V.Create(mean), deviations = V.Zero, squares = V.Zero, deviations1 = V.Zero, squares1 = V.Zero;
+                for (int j = 0; j < n; j += 2 * V.Count)
                 {
-                    V d = xs.Load(j, mean) - m;
-                    if (C.Centers) deviations += d;
+                    V d = xs.Load(j, mean) - m, d1 = xs.Load(j + V.Count, mean) - m;
+                    if (C.Centers)
+                    {
+                        deviations += d;
+                        deviations1 += d1;
+                    }
                     squares = V.Fma(d, d, squares);
+                    squares1 = V.Fma(d1, d1, squares1);
                 }
-                if (C.Centers) lack = V.Sum(deviations) / count;
-                T r = T.One / T.Sqrt(T.Max(V.Sum(squares) / count - lack * lack, T.Zero) + least);
+                if (C.Centers) lack = V.Sum(deviations + deviations1) / count;
+                T r = T.One / T.Sqrt(T.Max(V.Sum(squares + squares1) / count - lack * lack, T.Zero) + least);
 
                 V factor = V.Create(r), shift = V.Create(lack * r);
-                T* to = y.Pointer<T>() + (long)start * n, kept = statistics.Pointer<T>() + Kept * (long)start;
                 for (int j = 0; j < n; j += V.Count)
                 {
                     V value = (xs.Load(j) - m) * factor - shift;
-                    if (w != null) value *= Lanes.Load<V, T>(w + j, 1, n - j);
-                    if (b != null) value += Lanes.Load<V, T>(b + j, 1, n - j);
-                    Lanes.Store(to + j, 1, value, n - j);
+                    if (w != null) value *= ws.Load(j);
+                    if (b != null) value += bs.Load(j);
+                    ys.Store(j, value);
+                    xs.Prefetch(j);
                 }
                 (kept[0], kept[1], kept[2]) = (mean, r, lack * r);
             }
+            Streaming.End();
         }
     }
 
     /// <summary>
     /// With g = dL/dy: dL/dx += r (g w - mean(g w) - x^ mean(g w x^)), without the first mean where nothing was centred; dL/dw += sum g x^ and dL/db += sum g over
-    /// all rows. Each gradient may be null.
+    /// all rows. Each gradient may be null; where dx <paramref name="isZero"/>, it is written.
     /// </summary>
     /// <remarks>The rows are cut into blocks that depend on the shape alone; each sums its part of dw and db, and the parts are added pairwise.</remarks>
-    public static void Backward<C>(Tensor x, Tensor? weight, Tensor statistics, Tensor dy, Tensor? dx, Tensor? dw, Tensor? db) where C : struct, ICentering
+    public static void Backward<C>(Tensor x, Tensor? weight, Tensor statistics, Tensor dy, Tensor? dx, bool isZero, Tensor? dw, Tensor? db) where C : struct, ICentering
     {
         if (x.Count == 0) return;
         int n = x.Shape[^1], rows = x.Count / n;
-        if (GpuBackend.Current is { } gpu) LaunchBackward<C>(gpu, x, weight, statistics, dy, dx, dw);
-        else if (dx is not null || dw is not null)
+        if (GpuBackend.Current is { } gpu)
         {
-            int perBlock = Math.Max(Math.Min(rows, Cpu.Rows(n, 8)), Math.Min(rows / 64, 256)), blocks = (rows + perBlock - 1) / perBlock;
-            Tensor? parts = dw is null ? null : Tensor.Zeros([blocks, n], x.DType);
-            Cpu.For(x.DType, blocks, 1, new BackwardKernel<C>(x, weight, statistics, dy, dx, parts, perBlock, rows));
-            if (dw is { } target && parts is { } sums) Summation.AddInto(sums, target);
+            LaunchBackward<C>(gpu, x, weight, statistics, dy, dx, dw);
+            if (db is { } sums) Summation.AddInto(dy, sums);
+            return;
         }
-        if (db is { } biases) Summation.AddInto(dy, biases);
+        int perBlock = Math.Max(Math.Min(rows, Cpu.Rows(n, 8)), Math.Min(rows / 64, 256)), blocks = (rows + perBlock - 1) / perBlock;
+        Tensor? dwParts = dw is null ? null : Tensor.Zeros([blocks, n], x.DType), dbParts = db is null ? null : Tensor.Zeros([blocks, n], x.DType);
+        Cpu.For(x.DType, blocks, 1, new BackwardKernel<C>(x, weight, statistics, dy, dx, isZero, dwParts, dbParts, perBlock, rows));
+        if (dw is { } weights && dwParts is { } ofWeights) Summation.AddInto(ofWeights, weights);
+        if (db is { } biases && dbParts is { } ofBiases) Summation.AddInto(ofBiases, biases);
     }
 
-    readonly struct BackwardKernel<C>(Tensor x, Tensor? weight, Tensor statistics, Tensor dy, Tensor? dx, Tensor? dw, int perBlock, int rows) : ICpuKernel
+    readonly struct BackwardKernel<C>(Tensor x, Tensor? weight, Tensor statistics, Tensor dy, Tensor? dx, bool isZero, Tensor? dw, Tensor? db, int perBlock, int rows) : ICpuKernel
         where C : struct, ICentering
     {
         readonly StridedLoop loop = new(x.Shape.Without(x.Rank - 1), x.Strides.Without(x.Rank - 1), dx is { } d ? d.Strides.Without(x.Rank - 1) : default);
 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
+            if (x.Strides[^1] == 1 && (dx is not { } d || d.Strides[^1] == 1)) Run<V, T, Row<V, T>>(start, end);
+            else Run<V, T, Fibre<V, T>>(start, end);
+        }
+
+        void Run<V, T, F>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> where F : struct, IFibre<F, V, T>
+        {
             int n = x.Shape[^1], stride = x.Strides[^1], strideDx = dx is { } t ? t.Strides[^1] : 1;
             V share = V.Create(T.One / T.CreateTruncating(n));
             T* w = weight is { } weights ? weights.Pointer<T>() : null;
+            Row<V, T> ws = new(w, n);
+            bool add = !isZero;
             for (; start < end; start++)
             {
-                T* part = dw is { } parts ? parts.Pointer<T>() + (long)start * n : null;
+                T* partW = dw is { } forWeights ? forWeights.Pointer<T>() + (long)start * n : null, partB = db is { } forBiases ? forBiases.Pointer<T>() + (long)start * n : null;
                 for (int row = start * perBlock; row < Math.Min(rows, (start + 1) * perBlock); row++)
                 {
                     loop.Locate(row, out long ox, out long odx, out _, out _);
                     T* g = dy.Pointer<T>() + (long)row * n, kept = statistics.Pointer<T>() + Kept * (long)row;
-                    Fibre<V, T> xs = new(x.Pointer<T>() + ox, stride, stride, n, taken: 0);
+                    F xs = F.Along(x.Pointer<T>() + ox, stride, n);
+                    Row<V, T> gs = new(g, n), sumsW = new(partW, n), sumsB = new(partB, n);
                     V m = V.Create(kept[0]), r = V.Create(kept[1]), shift = V.Create(kept[2]), sum = V.Zero, dot = V.Zero;
                     for (int j = 0; j < n; j += V.Count)
                     {
-                        V gj = Lanes.Load<V, T>(g + j, 1, n - j), normal = (xs.Load(j) - m) * r - shift;
-                        if (part != null) Lanes.Store(part + j, 1, V.Fma(gj, normal, Lanes.Load<V, T>(part + j, 1, n - j)), n - j);
-                        if (w != null) gj *= Lanes.Load<V, T>(w + j, 1, n - j);
+                        V gj = gs.Load(j), normal = (xs.Load(j) - m) * r - shift;
+                        if (partW != null) sumsW.Store(j, V.Fma(gj, normal, sumsW.Load(j)));
+                        if (partB != null) sumsB.Store(j, sumsB.Load(j) + gj);
+                        if (w != null) gj *= ws.Load(j);
                         sum += gj;
                         dot = V.Fma(gj, normal, dot);
                     }
                     if (dx is not { } gradient) continue;
-                    Fibre<V, T> dxs = new(gradient.Pointer<T>() + odx, strideDx, strideDx, n, taken: 0);
+                    T* to = gradient.Pointer<T>() + odx;
+                    F dxs = F.Along(to, strideDx, n, isZero && Streaming.Suits<V, T>(to, gradient.Count));
                     V meanG = C.Centers ? V.Create(V.Sum(sum)) * share : V.Zero, meanDot = V.Create(V.Sum(dot)) * share;
                     for (int j = 0; j < n; j += V.Count)
                     {
-                        V gj = Lanes.Load<V, T>(g + j, 1, n - j), normal = (xs.Load(j) - m) * r - shift;
-                        if (w != null) gj *= Lanes.Load<V, T>(w + j, 1, n - j);
-                        dxs.Store(j, V.Fma(r, gj - meanG - normal * meanDot, dxs.Load(j)));
+                        V gj = gs.Load(j), normal = (xs.Load(j) - m) * r - shift;
+                        if (w != null) gj *= ws.Load(j);
+                        dxs.Store(j, V.Fma(r, gj - meanG - normal * meanDot, add ? dxs.Load(j) : V.Zero));
+                        xs.Prefetch(j);
+                        gs.Prefetch(j);
                     }
                 }
             }
+            Streaming.End();
         }
     }
 }

@@ -30,42 +30,59 @@ public sealed unsafe class LogSoftmax : Operation<LogSoftmax>
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            int n = fibres.Length, step = fibres.Step<V>();
+            if (fibres.AreRows) Run<V, T, Row<V, T>>(start, end);
+            else Run<V, T, Fibre<V, T>>(start, end);
+        }
+
+        void Run<V, T, F>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> where F : struct, IFibre<F, V, T>
+        {
+            int n = fibres.Length, step = F.Step(fibres);
             for (int taken; start < end; start += taken)
             {
                 taken = fibres.Take<V>(start, end, out long ox, out long oy, out _, out _);
-                Fibre<V, T> xs = fibres.At<V, T>(0, x.Pointer<T>() + ox, taken), ys = fibres.At<V, T>(1, y.Pointer<T>() + oy, taken);
-                V m = Softmax.Maximum(fibres, xs), s = Softmax.SumOfPowers(fibres, xs, m);
+                T* first = y.Pointer<T>() + oy;
+                F xs = F.At(fibres, 0, x.Pointer<T>() + ox, taken), ys = F.At(fibres, 1, first, taken, Streaming.Suits<V, T>(first, y.Count));
+                V m = Softmax.Maximum<V, T, F>(fibres, xs), s = Softmax.SumOfPowers<V, T, F>(fibres, xs, m);
                 V log = V.IfEqual(s, V.Zero, V.Zero, V.Log(s));
                 for (int j = 0; j < n; j += step) ys.Store(j, xs.Load(j) - m - log);
             }
+            Streaming.End();
         }
     }
 
     /// <summary>dL/dx_i += dL/dy_i - e^y_i sum_j dL/dy_j.</summary>
     protected override void Backward()
     {
-        Tensor y = Output(), dx = InputGradient(0);
+        Tensor y = Output(), dx = InputGradient(0, out bool isZero);
         Fibres fibres = new(y.Shape, dimension, y.Strides, dx.Strides);
         if (GpuBackend.Current is { } gpu) gpu.Launch(fibres, new GpuBackward(gpu.View(y), gpu.View(OutputGradient()), gpu.View(dx)));
-        else Cpu.For(y.DType, fibres.Count, fibres.Grain(8), new BackwardKernel(fibres, y, OutputGradient(), dx));
+        else Cpu.For(y.DType, fibres.Count, fibres.Grain(8), new BackwardKernel(fibres, y, OutputGradient(), dx, isZero));
     }
 
-    readonly struct BackwardKernel(Fibres fibres, Tensor y, Tensor dy, Tensor dx) : ICpuKernel
+    readonly struct BackwardKernel(Fibres fibres, Tensor y, Tensor dy, Tensor dx, bool isZero) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            int n = fibres.Length, step = fibres.Step<V>();
+            if (fibres.AreRows) Run<V, T, Row<V, T>>(start, end);
+            else Run<V, T, Fibre<V, T>>(start, end);
+        }
+
+        void Run<V, T, F>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> where F : struct, IFibre<F, V, T>
+        {
+            int n = fibres.Length, step = F.Step(fibres);
+            bool add = !isZero;
             for (int taken; start < end; start += taken)
             {
                 taken = fibres.Take<V>(start, end, out long oy, out long ox, out _, out _);
-                Fibre<V, T> ys = fibres.At<V, T>(0, y.Pointer<T>() + oy, taken), dys = fibres.At<V, T>(0, dy.Pointer<T>() + oy, taken);
-                Fibre<V, T> dxs = fibres.At<V, T>(1, dx.Pointer<T>() + ox, taken);
+                T* first = dx.Pointer<T>() + ox;
+                F ys = F.At(fibres, 0, y.Pointer<T>() + oy, taken), dys = F.At(fibres, 0, dy.Pointer<T>() + oy, taken);
+                F dxs = F.At(fibres, 1, first, taken, isZero && Streaming.Suits<V, T>(first, dx.Count));
                 V sum = V.Zero;
                 for (int j = 0; j < n; j += step) sum += dys.Load(j);
                 sum = fibres.Sum<V, T>(sum);
-                for (int j = 0; j < n; j += step) dxs.Store(j, dxs.Load(j) + (dys.Load(j) - V.Exp(ys.Load(j)) * sum));
+                for (int j = 0; j < n; j += step) dxs.Store(j, (add ? dxs.Load(j) : V.Zero) + (dys.Load(j) - V.Exp(ys.Load(j)) * sum));
             }
+            Streaming.End();
         }
     }
 

@@ -30,12 +30,18 @@ public sealed unsafe class LogSumExp : Operation<LogSumExp>
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
+            if (fibres.AreRows) Run<V, T, Row<V, T>>(start, end);
+            else Run<V, T, Fibre<V, T>>(start, end);
+        }
+
+        void Run<V, T, F>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> where F : struct, IFibre<F, V, T>
+        {
             for (int taken; start < end; start += taken)
             {
                 taken = fibres.Take<V>(start, end, out long ox, out long oy, out _, out _);
-                Fibre<V, T> xs = fibres.At<V, T>(0, x.Pointer<T>() + ox, taken);
-                V m = Softmax.Maximum(fibres, xs);
-                fibres.At<V, T>(1, y.Pointer<T>() + oy, taken).StoreOne(m + V.Log(Softmax.SumOfPowers(fibres, xs, m)));
+                F xs = F.At(fibres, 0, x.Pointer<T>() + ox, taken);
+                V m = Softmax.Maximum<V, T, F>(fibres, xs);
+                fibres.At<V, T>(1, y.Pointer<T>() + oy, taken).StoreOne(m + V.Log(Softmax.SumOfPowers<V, T, F>(fibres, xs, m)));
             }
         }
     }
@@ -43,26 +49,35 @@ public sealed unsafe class LogSumExp : Operation<LogSumExp>
     /// <summary>dL/dx_i += e^(x_i - y) dL/dy.</summary>
     protected override void Backward()
     {
-        Tensor x = Input(0), y = Output(), dx = InputGradient(0);
+        Tensor x = Input(0), y = Output(), dx = InputGradient(0, out bool isZero);
         Fibres fibres = new(x.Shape, dimension, x.Strides, OneEach(y, dimension, y.Rank == x.Rank), dx.Strides);
         if (GpuBackend.Current is { } gpu) gpu.Launch(fibres, new GpuBackward(gpu.View(x), gpu.View(y), gpu.View(OutputGradient()), gpu.View(dx)));
-        else Cpu.For(x.DType, fibres.Count, fibres.Grain(8), new BackwardKernel(fibres, x, y, OutputGradient(), dx));
+        else Cpu.For(x.DType, fibres.Count, fibres.Grain(8), new BackwardKernel(fibres, x, y, OutputGradient(), dx, isZero));
     }
 
-    readonly struct BackwardKernel(Fibres fibres, Tensor x, Tensor y, Tensor dy, Tensor dx) : ICpuKernel
+    readonly struct BackwardKernel(Fibres fibres, Tensor x, Tensor y, Tensor dy, Tensor dx, bool isZero) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            int n = fibres.Length, step = fibres.Step<V>();
+            if (fibres.AreRows) Run<V, T, Row<V, T>>(start, end);
+            else Run<V, T, Fibre<V, T>>(start, end);
+        }
+
+        void Run<V, T, F>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> where F : struct, IFibre<F, V, T>
+        {
+            int n = fibres.Length, step = F.Step(fibres);
+            bool add = !isZero;
             V lowest = V.Create(T.NegativeInfinity);
             for (int taken; start < end; start += taken)
             {
                 taken = fibres.Take<V>(start, end, out long ox, out long oy, out long odx, out _);
-                Fibre<V, T> xs = fibres.At<V, T>(0, x.Pointer<T>() + ox, taken), dxs = fibres.At<V, T>(2, dx.Pointer<T>() + odx, taken);
+                T* first = dx.Pointer<T>() + odx;
+                F xs = F.At(fibres, 0, x.Pointer<T>() + ox, taken), dxs = F.At(fibres, 2, first, taken, isZero && Streaming.Suits<V, T>(first, dx.Count));
                 V result = fibres.At<V, T>(1, y.Pointer<T>() + oy, taken).LoadOne(), g = fibres.At<V, T>(1, dy.Pointer<T>() + oy, taken).LoadOne();
                 result = V.IfEqual(result, lowest, V.Zero, result);
-                for (int j = 0; j < n; j += step) dxs.Store(j, V.Fma(V.Exp(xs.Load(j) - result), g, dxs.Load(j)));
+                for (int j = 0; j < n; j += step) dxs.Store(j, V.Fma(V.Exp(xs.Load(j) - result), g, add ? dxs.Load(j) : V.Zero));
             }
+            Streaming.End();
         }
     }
 

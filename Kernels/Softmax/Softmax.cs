@@ -34,68 +34,102 @@ public sealed unsafe class Softmax : Operation<Softmax>
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            int n = fibres.Length, step = fibres.Step<V>();
+            if (fibres.AreRows) Run<V, T, Row<V, T>>(start, end);
+            else Run<V, T, Fibre<V, T>>(start, end);
+        }
+
+        void Run<V, T, F>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> where F : struct, IFibre<F, V, T>
+        {
+            int n = fibres.Length, step = F.Step(fibres);
+            T* cached = fibres.AreRows ? ThreadScratch<Softmax>.Take<T>(n) : null;
             for (int taken; start < end; start += taken)
             {
                 taken = fibres.Take<V>(start, end, out long ox, out long oy, out _, out _);
-                Fibre<V, T> xs = fibres.At<V, T>(0, x.Pointer<T>() + ox, taken), ys = fibres.At<V, T>(1, y.Pointer<T>() + oy, taken);
-                V m = Maximum<V, T>(fibres, xs), s = V.Zero;
+                T* first = y.Pointer<T>() + oy;
+                bool streams = fibres.AreRows && Streaming.Suits<V, T>(first, y.Count);
+                F xs = F.At(fibres, 0, x.Pointer<T>() + ox, taken), ys = F.At(fibres, 1, first, taken, streams);
+                F powers = streams ? F.At(fibres, 1, cached, taken) : ys;              // in the cache until their sum is known
+                V m = Maximum<V, T, F>(fibres, xs), s = V.Zero;
                 for (int j = 0; j < n; j += step)
                 {
                     V e = V.Exp(xs.Load(j, T.NegativeInfinity) - m);
                     s += e;
-                    ys.Store(j, e);
+                    powers.Store(j, e);
+                    xs.Prefetch(j);
                 }
                 s = fibres.Sum<V, T>(s);
                 V factor = V.IfEqual(s, V.Zero, V.Zero, V.One / s);
-                for (int j = 0; j < n; j += step) ys.Store(j, ys.Load(j) * factor);
+                for (int j = 0; j < n; j += step) ys.Store(j, powers.Load(j) * factor);
             }
+            Streaming.End();
         }
     }
 
-    /// <summary>m = max x along a fibre, in every lane; 0 where all of it is -infinity, so that x - m is -infinity there and not NaN.</summary>
-    internal static V Maximum<V, T>(in Fibres fibres, in Fibre<V, T> xs) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    /// <summary>
+    /// m = max x along a fibre, in every lane; 0 where all of it is -infinity, so that x - m is -infinity there and not NaN. Any number where one is NaN: the sum of powers is NaN then.
+    /// </summary>
+    internal static V Maximum<V, T, F>(in Fibres fibres, in F xs)
+        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> where F : struct, IFibre<F, V, T>
     {
         V lowest = V.Create(T.NegativeInfinity), m = lowest;
-        int n = fibres.Length, step = fibres.Step<V>();
-        for (int j = 0; j < n; j += step) m = V.Max(m, xs.Load(j, T.NegativeInfinity));
+        int n = fibres.Length, step = F.Step(fibres);
+        for (int j = 0; j < n; j += step) m = V.Larger(m, xs.Load(j, T.NegativeInfinity));
         m = fibres.Max<V, T>(m);
         return V.IfEqual(m, lowest, V.Zero, m);
     }
 
     /// <summary>s = sum_j e^(x_j - m) along a fibre, in every lane.</summary>
-    internal static V SumOfPowers<V, T>(in Fibres fibres, in Fibre<V, T> xs, V m) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    internal static V SumOfPowers<V, T, F>(in Fibres fibres, in F xs, V m)
+        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> where F : struct, IFibre<F, V, T>
     {
         V s = V.Zero;
-        int n = fibres.Length, step = fibres.Step<V>();
-        for (int j = 0; j < n; j += step) s += V.Exp(xs.Load(j, T.NegativeInfinity) - m);
+        int n = fibres.Length, step = F.Step(fibres);
+        for (int j = 0; j < n; j += step)
+        {
+            s += V.Exp(xs.Load(j, T.NegativeInfinity) - m);
+            xs.Prefetch(j);
+        }
         return fibres.Sum<V, T>(s);
     }
 
     /// <summary>dL/dx_i += y_i (dL/dy_i - sum_j dL/dy_j y_j).</summary>
     protected override void Backward()
     {
-        Tensor y = Output(), dx = InputGradient(0);
+        Tensor y = Output(), dx = InputGradient(0, out bool isZero);
         Fibres fibres = new(y.Shape, dimension, y.Strides, dx.Strides);
         if (GpuBackend.Current is { } gpu) gpu.Launch(fibres, new GpuBackward(gpu.View(y), gpu.View(OutputGradient()), gpu.View(dx)));
-        else Cpu.For(y.DType, fibres.Count, fibres.Grain(4), new BackwardKernel(fibres, y, OutputGradient(), dx));
+        else Cpu.For(y.DType, fibres.Count, fibres.Grain(4), new BackwardKernel(fibres, y, OutputGradient(), dx, isZero));
     }
 
-    readonly struct BackwardKernel(Fibres fibres, Tensor y, Tensor dy, Tensor dx) : ICpuKernel
+    readonly struct BackwardKernel(Fibres fibres, Tensor y, Tensor dy, Tensor dx, bool isZero) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            int n = fibres.Length, step = fibres.Step<V>();
+            if (fibres.AreRows) Run<V, T, Row<V, T>>(start, end);
+            else Run<V, T, Fibre<V, T>>(start, end);
+        }
+
+        void Run<V, T, F>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> where F : struct, IFibre<F, V, T>
+        {
+            int n = fibres.Length, step = F.Step(fibres);
+            bool add = !isZero;
             for (int taken; start < end; start += taken)
             {
                 taken = fibres.Take<V>(start, end, out long oy, out long ox, out _, out _);
-                Fibre<V, T> ys = fibres.At<V, T>(0, y.Pointer<T>() + oy, taken), dys = fibres.At<V, T>(0, dy.Pointer<T>() + oy, taken);
-                Fibre<V, T> dxs = fibres.At<V, T>(1, dx.Pointer<T>() + ox, taken);
+                T* first = dx.Pointer<T>() + ox;
+                F ys = F.At(fibres, 0, y.Pointer<T>() + oy, taken), dys = F.At(fibres, 0, dy.Pointer<T>() + oy, taken);
+                F dxs = F.At(fibres, 1, first, taken, isZero && Streaming.Suits<V, T>(first, dx.Count));
                 V dot = V.Zero;
                 for (int j = 0; j < n; j += step) dot = V.Fma(dys.Load(j), ys.Load(j), dot);
                 dot = fibres.Sum<V, T>(dot);
-                for (int j = 0; j < n; j += step) dxs.Store(j, V.Fma(ys.Load(j), dys.Load(j) - dot, dxs.Load(j)));
+                for (int j = 0; j < n; j += step)
+                {
+                    dxs.Store(j, V.Fma(ys.Load(j), dys.Load(j) - dot, add ? dxs.Load(j) : V.Zero));
+                    ys.Prefetch(j);
+                    dys.Prefetch(j);
+                }
             }
+            Streaming.End();
         }
     }
 

@@ -19,6 +19,46 @@ public class TapeTests
     }
 
     [Test]
+    public void A_gradient_set_to_zero_is_written_anew()
+    {
+        Tensor x = Leaf(1, 2, 3);
+        (x * x).Sum().Backward();
+        x.ZeroGradient();
+        Assert.That(x.HasGradient);
+        (x * 3).Sum().Backward();
+        Assert.That(x.Gradient.ToArray(), Is.All.EqualTo(3));
+        x.ZeroGradient();
+        x.Slice(0, 1, 2).Sum().Backward();                              // a part of it
+        Assert.That(x.Gradient.ToArray(), Is.EqualTo(new float[] { 0, 1, 0 }));
+    }
+
+    [Test]
+    public void The_gradient_given_to_Backward_is_left_as_it_is()
+    {
+        Tensor x = Leaf(1, 2, 3), dy = Tensor.From([1f, 10, 100], [3]);
+        Tensor y = x * 2, kept = (x * 3).RetainGradient(), expanded = x * 5;
+        y.Backward(dy);
+        y.Backward(dy);
+        Assert.That(y.HasGradient, Is.False);
+        Assert.That(x.Gradient.ToArray(), Is.EqualTo(new float[] { 4, 40, 400 }));
+        kept.Backward(dy);
+        kept.Backward(dy);
+        Assert.That(kept.Gradient.ToArray(), Is.EqualTo(new float[] { 2, 20, 200 }));
+        expanded.Backward(Tensor.From([1f], [1]).Expand([3]));
+        x.Backward(dy);                                                 // a leaf: what is given is added to its own
+        Assert.That(x.Gradient.ToArray(), Is.EqualTo(new float[] { 4 + 3 + 6 + 5 + 1, 40 + 30 + 60 + 5 + 10, 400 + 300 + 600 + 5 + 100 }));
+        Assert.That(dy.ToArray(), Is.EqualTo(new float[] { 1, 10, 100 }));
+        using (Tape.Step())
+        {
+            Tensor within = Tensor.From([1f, 1, 1], [3]);
+            (x * 2).Backward(within);
+            Tensor next = Tensor.Zeros([3]);                            // would be given the memory, were it given back
+            Assert.That(within.ToArray(), Is.All.EqualTo(1));
+            Assert.That(next.ToArray(), Is.All.Zero);
+        }
+    }
+
+    [Test]
     public void Intermediate_gradients_are_kept_on_request_only()
     {
         Tensor x = Leaf(1, 2), y = x * 2, z = (y * 3).RetainGradient();

@@ -34,6 +34,31 @@ public unsafe class SimdOperationTests<V> where V : struct, ISimd<V, float>
     public void Max() => CheckPairs(V.Max, MathF.Max);
 
     [Test]
+    public void Larger()
+    {
+        static float Number(float x) => float.IsNaN(x) ? 1 : x;
+        static V Numbers(V x) => V.IfEqual(x, x, x, V.One);
+        CheckPairs((a, b) => V.Larger(Numbers(a), Numbers(b)) + V.Zero, (a, b) => MathF.Max(Number(a), Number(b)) + 0f);      // either zero
+    }
+
+    [Test]
+    public void NormalProbability()
+    {
+        for (float x = -7; x < 7; x += 1e-3f)
+        {
+            double exact = .5 + .5 * Float64Math.Erf(x * Math.Sqrt(.5));
+            float one = Float32x1.Sum(Float32x1.NormalProbability(Float32x1.Create(x)));
+            if (!(Math.Abs(one - exact) <= 2e-7)) Assert.Fail($"{x:R}: {one:R}, but {exact:R} was expected.");
+            CheckLanes(V.NormalProbability(V.Create(x)), _ => one);
+        }
+        CheckLanes(V.NormalProbability(V.Create(float.PositiveInfinity)), _ => 1);
+        CheckLanes(V.NormalProbability(V.Create(5.5f)), _ => 1);
+        CheckLanes(V.NormalProbability(V.Create(-5.5f)), _ => 0);
+        CheckLanes(V.NormalProbability(V.Create(float.NegativeInfinity)), _ => 0);
+        CheckLanes(V.NormalProbability(V.Create(float.NaN)), _ => float.NaN);
+    }
+
+    [Test]
     public void Abs() => CheckPairs((a, _) => V.Abs(a), (a, _) => MathF.Abs(a));
 
     [Test]
@@ -101,6 +126,16 @@ public unsafe class SimdOperationTests<V> where V : struct, ISimd<V, float>
             V.StorePartial(memory + 1, V.Load(lanes), count);
             for (int i = 0; i < V.Count + 2; i++) Assert.That(memory[i], Is.EqualTo(i >= 1 && i <= count ? i : Guard), $"count {count}, {i}");
         }
+    }
+
+    [Test]
+    public void StoreStreamingWritesOneVector()
+    {
+        float* memory = (float*)System.Runtime.InteropServices.NativeMemory.AlignedAlloc((nuint)(3 * V.Count * sizeof(float)), 64);
+        new Span<float>(memory, 3 * V.Count).Fill(Guard);
+        V.StoreStreaming(memory + V.Count, V.Create(2));
+        for (int i = 0; i < 3 * V.Count; i++) Assert.That(memory[i], Is.EqualTo(i / V.Count == 1 ? 2 : Guard), $"{i}");
+        System.Runtime.InteropServices.NativeMemory.AlignedFree(memory);
     }
 
     [Test]
