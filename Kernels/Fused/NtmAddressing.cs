@@ -29,7 +29,22 @@ static unsafe class NtmAddressing
     /// <summary>norms[i] = |M[i]| for every slot.</summary>
     public static void Norms<V, T>(T* memory, int padded, int width, T* norms) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        for (int i = 0; i < padded; i += V.Count)
+        int i = 0, n = V.Count;
+        for (; i + 4 * n <= padded; i += 4 * n)                                          // four sums at a time: each product of one alone waits for the one before
+        {
+            V a = V.Zero, b = V.Zero, c = V.Zero, d = V.Zero;
+            T* m = memory + i;
+            for (int j = 0; j < width; j++, m += padded)
+            {
+                V x = V.Load(m), y = V.Load(m + n), z = V.Load(m + 2 * n), u = V.Load(m + 3 * n);
+                (a, b, c, d) = (V.Fma(x, x, a), V.Fma(y, y, b), V.Fma(z, z, c), V.Fma(u, u, d));
+            }
+            V.Store(norms + i, V.Sqrt(a));
+            V.Store(norms + i + n, V.Sqrt(b));
+            V.Store(norms + i + 2 * n, V.Sqrt(c));
+            V.Store(norms + i + 3 * n, V.Sqrt(d));
+        }
+        for (; i < padded; i += n)
         {
             V sum = V.Zero;
             T* m = memory + i;
@@ -43,12 +58,7 @@ static unsafe class NtmAddressing
     }
 
     /// <summary>The length of a key.</summary>
-    static T Norm<T>(T* key, int width) where T : unmanaged, IBinaryFloatingPointIeee754<T>
-    {
-        T sum = T.Zero;
-        for (int j = 0; j < width; j++) sum += key[j] * key[j];
-        return T.Sqrt(sum);
-    }
+    static T Norm<V, T>(T* key, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> => T.Sqrt(Dot<V, T>(key, key, width));
 
     /// <summary>Equations (5) to (9). <paramref name="wrap"/> has room for slots + shifts and one vector.</summary>
     public static void Forward<V, T>(
@@ -59,14 +69,10 @@ static unsafe class NtmAddressing
         T* key = head, shift = head + width + 2;
         V strength = V.Create(head[width]), gate = V.Create(head[width + 1]), sharpening = V.Create(head[width + 2 + shifts]);
 
-        V keyNorm = V.Create(Norm(key, width)), epsilon = V.Constant(CosineEpsilon);
-        for (int i = 0; i < padded; i += V.Count)                                        // (6)
-        {
-            V dot = V.Zero;
-            T* m = memory + i;
-            for (int j = 0; j < width; j++, m += padded) dot = V.Fma(V.Create(key[j]), V.Load(m), dot);
-            V.Store(similarity + i, dot / V.Max(keyNorm * V.Load(norms + i), epsilon));
-        }
+        V keyNorm = V.Create(Norm<V, T>(key, width)), epsilon = V.Constant(CosineEpsilon);
+        new Span<T>(similarity, padded).Clear();
+        Recurrence.MultiplyAdd<V, T>(memory, padded, key, 0, width, similarity, 0, padded, 1);      // (6)
+        for (int i = 0; i < padded; i += V.Count) V.Store(similarity + i, V.Load(similarity + i) / V.Max(keyNorm * V.Load(norms + i), epsilon));
 
         Softmax(similarity, strength, content, slots, padded);                           // (5)
 
@@ -143,7 +149,7 @@ static unsafe class NtmAddressing
         dHead[width + 1] = V.Sum(dGate);
 
         // (6): with D = k . M and n = |k| |M|, K = D / n: dD = dK / n, d|k| = -dK K / |k|, d|M| = -dK K / |M|; where n < e, dD = dK / e alone
-        T keyNorm = Norm(key, width);
+        T keyNorm = Norm<V, T>(key, width);
         V dKeyNorm = V.Zero, floor = V.Constant(CosineEpsilon);
         T* dDot = wrap, dNorm = wrap + padded;                                // dD and d|M| / |M|, for every slot
         for (int i = 0; i < padded; i += V.Count)
