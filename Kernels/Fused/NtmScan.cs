@@ -37,6 +37,12 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
     /// <summary>Keeps the logarithm of equation (9) finite where a shifted weight is zero.</summary>
     public const double SharpenEpsilon = NtmAddressing.SharpenEpsilon;
 
+    /// <summary>
+    /// The CPU keeps the memory of every eighth step, and makes those between anew on the way back: a write costs a fiftieth of a step, and ten thousand bytes a step of each sequence
+    /// need no longer leave the cache and come back.
+    /// </summary>
+    const int Every = 8;
+
     NtmSizes sizes;
     Saved saved;
 
@@ -45,7 +51,7 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
     /// <param name="Gates">[time, batch, gates], activated.</param>
     /// <param name="Cell">[time + 1, batch, hidden].</param>
     /// <param name="Head">[time, batch, head parameters], activated.</param>
-    /// <param name="Memory">[time + 1, batch, width, slots].</param>
+    /// <param name="Memory">[time + 1, batch, width, slots]; on the CPU of every eighth step, and none where not every step is kept: see <see cref="Memories{T}"/>.</param>
     /// <param name="Norms">[time, batch, slots]: the length of every slot.</param>
     /// <param name="Similarity">[time, batch, heads, slots], equation (6).</param>
     /// <param name="Content">Likewise, equation (5).</param>
@@ -58,10 +64,11 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
         public static Saved Make(in NtmSizes s, int time, int batch, DType type, bool keeps)
         {
             int steps = keeps ? time : Math.Min(time, 1), states = keeps ? time + 1 : 2, slots = s.PaddedSlots;
+            int memories = GpuBackend.Current is not null ? states : keeps ? time / Every + 1 : 0;
             Tensor New(Shape shape) => Tensor.Empty(shape, type);
             return new(
                 New([states, batch, Recurrence.Pad(s.Reads + s.Hidden)]), New([steps, batch, Recurrence.Pad(s.Gates)]), New([states, batch, s.Hidden]),
-                New([steps, batch, Recurrence.Pad(s.HeadParameters)]), New([states, batch, s.Width, slots]), New([steps, batch, slots]),
+                New([steps, batch, Recurrence.Pad(s.HeadParameters)]), New([memories, batch, s.Width, slots]), New([steps, batch, slots]),
                 New([steps, batch, s.Heads, slots]), New([steps, batch, s.Heads, slots]), New([steps, batch, s.Heads, slots]), New([states, batch, s.Heads, slots]), keeps);
         }
 
@@ -70,6 +77,15 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
 
         /// <summary>Likewise of those that a step takes over from the one before and hands on.</summary>
         public T* State<T>(Tensor tensor, int t, int b) where T : unmanaged => Recurrence.At<T>(tensor, Keeps ? t : t & 1, b);
+    }
+
+    /// <summary>The memories of a group of sequences on the CPU: those kept, and in the thread's own memory the last few steps' beside them.</summary>
+    readonly struct Memories<T>(Saved saved, int first, int size, int recent) where T : unmanaged
+    {
+        readonly T* scratch = ThreadScratch<NtmScan>.Take<T>((long)Recurrence.Group * recent * size);
+
+        /// <summary>M of sequence <paramref name="b"/> before step <paramref name="t"/>: [width, slots].</summary>
+        public T* this[int t, int b] => saved.Keeps && t % Every == 0 ? Recurrence.At<T>(saved.Memory, t / Every, b) : scratch + ((long)(b - first) * recent + t % recent) * size;
     }
 
     /// <summary>Runs the machine over a sequence.</summary>
@@ -166,19 +182,20 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
             for (int group = start; group < end; group++)
             {
                 int first = group * Recurrence.Group, count = Math.Min(Recurrence.Group, x.Shape[1] - first);
-                for (int b = first; b < first + count; b++) Begin<V, T>(b);
+                Memories<T> memories = new(saved, first, s.Width * s.PaddedSlots, recent: 2);
+                for (int b = first; b < first + count; b++) Begin<V, T>(b, memories[0, b]);
                 for (int t = 0; t < x.Shape[0]; t++)
                 {
                     Controller<V, T>(t, first, count);
-                    for (int b = first; b < first + count; b++) Heads<V, T>(t, b);
+                    for (int b = first; b < first + count; b++) Heads<V, T>(t, b, memories[t, b], memories[t + 1, b]);
                 }
-                for (int b = first; b < first + count; b++) End<V, T>(b);
+                for (int b = first; b < first + count; b++) End<V, T>(b, memories[x.Shape[0], b]);
             }
         }
 
-        void Begin<V, T>(int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        void Begin<V, T>(int b, T* m) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            T* m = saved.State<T>(saved.Memory, 0, b), from = memory.Pointer<T>() + (long)b * s.Slots * s.Width;
+            T* from = memory.Pointer<T>() + (long)b * s.Slots * s.Width;
             T* w = saved.State<T>(saved.Weighting, 0, b);
             new Span<T>(m, s.Width * s.PaddedSlots).Clear();                             // the padding of memory and weightings is zero, and stays so
             new Span<T>(w, s.Heads * s.PaddedSlots).Clear();
@@ -218,10 +235,9 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
         }
 
         /// <summary>w_t, r_t and M_t of one sequence.</summary>
-        void Heads<V, T>(int t, int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        void Heads<V, T>(int t, int b, T* m, T* newMemory) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int padded = s.PaddedSlots, width = s.Width;
-            T* m = saved.State<T>(saved.Memory, t, b), newMemory = saved.State<T>(saved.Memory, t + 1, b);
             T* p = saved.Step<T>(saved.Head, t, b), norms = saved.Step<T>(saved.Norms, t, b), next = saved.State<T>(saved.V, t + 1, b);
             T* before = saved.State<T>(saved.Weighting, t, b), after = saved.State<T>(saved.Weighting, t + 1, b);
             NtmHead.Activate<V, T>(s, p);
@@ -238,10 +254,10 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
             Recurrence.Copy(next, y.Pointer<T>() + ((long)t * x.Shape[1] + b) * (s.Reads + s.Hidden), s.Reads + s.Hidden);
         }
 
-        void End<V, T>(int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        void End<V, T>(int b, T* m) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int time = x.Shape[0];
-            T* m = saved.State<T>(saved.Memory, time, b), to = lastMemory.Pointer<T>() + (long)b * s.Slots * s.Width;
+            T* to = lastMemory.Pointer<T>() + (long)b * s.Slots * s.Width;
             for (int i = 0; i < s.Slots; i++)
                 for (int j = 0; j < s.Width; j++) to[(long)i * s.Width + j] = m[(long)j * s.PaddedSlots + i];
             for (int head = 0; head < s.Heads; head++)
@@ -315,10 +331,15 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
             for (int group = start; group < end; group++)
             {
                 int first = group * Recurrence.Group, count = Math.Min(Recurrence.Group, dy.Shape[1] - first);
+                Memories<T> memories = new(saved, first, s.Width * s.PaddedSlots, recent: Every);
                 for (int b = first; b < first + count; b++) Begin<V, T>(b);
                 for (int t = dy.Shape[0] - 1; t >= 0; t--)
                 {
-                    for (int b = first; b < first + count; b++) Heads<V, T>(t, b);
+                    for (int b = first; b < first + count; b++)
+                    {
+                        if (t == dy.Shape[0] - 1 || (t + 1) % Every == 0) WriteAgain<V, T>(t, b, memories);
+                        Heads<V, T>(t, b, memories[t, b]);
+                    }
                     Controller<V, T>(t, first, count);
                 }
             }
@@ -337,11 +358,18 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
             if (dLastCell is { } cell) Recurrence.Copy(cell.Pointer<T>() + (long)b * s.Hidden, dCell.Pointer<T>() + (long)b * s.Hidden, s.Hidden);
         }
 
+        /// <summary>The memories since the last one kept, up to that before step <paramref name="t"/>.</summary>
+        void WriteAgain<V, T>(int t, int b, in Memories<T> memories) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            for (int u = t - t % Every; u < t; u++)
+                NtmHead.Write<V, T>(s, memories[u, b], saved.State<T>(saved.Weighting, u + 1, b), saved.Step<T>(saved.Head, u, b), memories[u + 1, b]);
+        }
+
         /// <summary>Back through write, read and addressing of one sequence: dp_t, and dM and dw of the step before.</summary>
-        void Heads<V, T>(int t, int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        void Heads<V, T>(int t, int b, T* m) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int padded = s.PaddedSlots, width = s.Width, outputs = s.Reads + s.Hidden;
-            T* m = saved.State<T>(saved.Memory, t, b), p = saved.Step<T>(saved.Head, t, b), norms = saved.Step<T>(saved.Norms, t, b);
+            T* p = saved.Step<T>(saved.Head, t, b), norms = saved.Step<T>(saved.Norms, t, b);
             T* before = saved.State<T>(saved.Weighting, t, b), w = saved.State<T>(saved.Weighting, t + 1, b);
             T* dm = dMemory.Pointer<T>() + (long)b * dMemory.Strides[0], dw = dWeightings.Pointer<T>() + (long)b * dWeightings.Strides[0];
             T* dHead = dp.Pointer<T>() + (long)t * dp.Strides[0] + (long)b * dp.Strides[1];
