@@ -80,54 +80,89 @@ static unsafe class NtmHead
         }
     }
 
+    /// <summary>M'[i, j] = M[i, j] (1 - w[i] e[j]) + w[i] a[j], equations (3) and (4), of a single writing head.</summary>
+    public static void Write<V, T>(T* memory, T* w, T* erase, T* add, T* newMemory, int padded, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        for (int j = 0; j < width; j++, memory += padded, newMemory += padded)
+        {
+            V e = V.Create(erase[j]), a = V.Create(add[j]);
+            for (int i = 0; i < padded; i += V.Count)
+            {
+                V old = V.Load(memory + i);
+                V.Store(newMemory + i, V.Fma(V.Load(w + i), a - e * old, old));
+            }
+        }
+    }
+
+    /// <summary>From dM' = dL/dM': dL/dM, which replaces it; dL/dw, to be added to; and dL/de and dL/da, to be written: de = -sum dM' M w, dw = sum dM' (a - M e), da = sum dM' w.</summary>
+    public static void WriteBackward<V, T>(T* memory, T* w, T* erase, T* add, T* dMemory, T* dw, T* dErase, T* dAdd, int padded, int width)
+        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        for (int j = 0; j < width; j++, memory += padded, dMemory += padded)
+        {
+            V e = V.Create(erase[j]), a = V.Create(add[j]), de = V.Zero, da = V.Zero;
+            for (int i = 0; i < padded; i += V.Count)
+            {
+                V d = V.Load(dMemory + i), old = V.Load(memory + i), added = d * V.Load(w + i);
+                da += added;
+                de = V.Fma(added, old, de);
+                V.Store(dw + i, V.Fma(d, a - e * old, V.Load(dw + i)));
+                V.Store(dMemory + i, d - added * e);
+            }
+            dErase[j] = -V.Sum(de);
+            dAdd[j] = V.Sum(da);
+        }
+    }
+
     /// <summary>M'[i, j] = M[i, j] prod (1 - w[i] e[j]) + sum w[i] a[j], over all writing heads, equations (3) and (4).</summary>
     public static void Write<V, T>(in NtmSizes s, T* memory, T* weightings, T* parameters, T* newMemory)
         where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         int padded = s.PaddedSlots, width = s.Width, heads = s.WriteHeads, stride = s.AddressParameters + 2 * width;
         T* writers = weightings + (long)s.ReadHeads * padded, erase = parameters + s.HeadOffset(s.ReadHeads) + s.AddressParameters;
-        for (int j = 0; j < width; j++, memory += padded, newMemory += padded, erase++)
-            for (int i = 0; i < padded; i += V.Count)
-            {
-                V kept = V.Load(memory + i), added = V.Zero;
-                T* w = writers + i, e = erase;
-                for (int head = 0; head < heads; head++, w += padded, e += stride)
+        if (heads == 1) Write<V, T>(memory, writers, erase, erase + width, newMemory, padded, width);
+        else
+            for (int j = 0; j < width; j++, memory += padded, newMemory += padded, erase++)
+                for (int i = 0; i < padded; i += V.Count)
                 {
-                    V weight = V.Load(w);
-                    kept *= V.One - weight * V.Create(e[0]);
-                    added = V.Fma(weight, V.Create(e[width]), added);
+                    V kept = V.Load(memory + i), added = V.Zero;
+                    T* w = writers + i, e = erase;
+                    for (int head = 0; head < heads; head++, w += padded, e += stride)
+                    {
+                        V weight = V.Load(w);
+                        kept *= V.One - weight * V.Create(e[0]);
+                        added = V.Fma(weight, V.Create(e[width]), added);
+                    }
+                    V.Store(newMemory + i, kept + added);
                 }
-                V.Store(newMemory + i, kept + added);
-            }
     }
 
-    /// <summary>
-    /// From dM' = dL/dM': dL/dM, which replaces it; dL/dw, to be added to; and dL/de and dL/da, to be written. With E the product over the other heads,
-    /// de = -sum dM' M E w, dw = sum dM' (a - M E e), da = sum dM' w.
-    /// </summary>
+    /// <summary>As of a single head. With E the product over the other heads, de = -sum dM' M E w, dw = sum dM' (a - M E e), da = sum dM' w.</summary>
     public static void WriteBackward<V, T>(in NtmSizes s, T* memory, T* weightings, T* parameters, T* dMemory, T* dWeightings, T* dParameters)
         where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        int padded = s.PaddedSlots, width = s.Width, heads = s.WriteHeads, stride = s.AddressParameters + 2 * width, firstErase = s.HeadOffset(s.ReadHeads) + s.AddressParameters;
-        T* weights = weightings + (long)s.ReadHeads * padded, erase = parameters + firstErase, dErase = dParameters + firstErase;
-        for (int j = 0; j < width; j++, memory += padded, dMemory += padded)
-            for (int head = 0; head < heads; head++)
-            {
-                T* w = weights + (long)head * padded, dw = dWeightings + (long)(s.ReadHeads + head) * padded;
-                V e = V.Create(erase[head * stride + j]), a = V.Create(erase[head * stride + width + j]), de = V.Zero, da = V.Zero;
-                for (int i = 0; i < padded; i += V.Count)
+        int padded = s.PaddedSlots, width = s.Width, heads = s.WriteHeads, stride = s.AddressParameters + 2 * width, at = s.HeadOffset(s.ReadHeads) + s.AddressParameters;
+        T* writers = weightings + (long)s.ReadHeads * padded, dWriters = dWeightings + (long)s.ReadHeads * padded, erase = parameters + at, dErase = dParameters + at;
+        if (heads == 1) WriteBackward<V, T>(memory, writers, erase, erase + width, dMemory, dWriters, dErase, dErase + width, padded, width);
+        else
+            for (int j = 0; j < width; j++, memory += padded, dMemory += padded, erase++, dErase++)
+                for (int head = 0; head < heads; head++)
                 {
-                    V d = V.Load(dMemory + i), weight = V.Load(w + i), added = d * weight, others = V.One;
-                    for (int other = 0; other < heads; other++)
-                        if (other != head) others *= V.One - V.Load(weights + (long)other * padded + i) * V.Create(erase[other * stride + j]);
-                    V erased = V.Load(memory + i) * others;
-                    da += added;
-                    de = V.Fma(added, erased, de);
-                    V.Store(dw + i, V.Fma(d, a - erased * e, V.Load(dw + i)));
-                    if (head == heads - 1) V.Store(dMemory + i, (d - added * e) * others);      // no head needs dM' any more
+                    T* w = writers + (long)head * padded, dw = dWriters + (long)head * padded;
+                    V e = V.Create(erase[head * stride]), a = V.Create(erase[head * stride + width]), de = V.Zero, da = V.Zero;
+                    for (int i = 0; i < padded; i += V.Count)
+                    {
+                        V d = V.Load(dMemory + i), added = d * V.Load(w + i), others = V.One;
+                        for (int other = 0; other < heads; other++)
+                            if (other != head) others *= V.One - V.Load(writers + (long)other * padded + i) * V.Create(erase[other * stride]);
+                        V erased = V.Load(memory + i) * others;
+                        da += added;
+                        de = V.Fma(added, erased, de);
+                        V.Store(dw + i, V.Fma(d, a - erased * e, V.Load(dw + i)));
+                        if (head == heads - 1) V.Store(dMemory + i, (d - added * e) * others);      // no head needs dM' any more
+                    }
+                    dErase[head * stride] = -V.Sum(de);
+                    dErase[head * stride + width] = V.Sum(da);
                 }
-                dErase[head * stride + j] = -V.Sum(de);
-                dErase[head * stride + width + j] = V.Sum(da);
-            }
     }
 }

@@ -117,11 +117,9 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
             Launch(gpu, s, saved, x, weights, recurrent, new(memory, before, reads, hidden, cell), new(lastMemory, lastWeightings, reads, hidden, lastCell), y, weightings);
         else
         {
-            Forward forward = new(s, saved, x, memory, before, reads, hidden, cell, weights.HeadBias.Contiguous(),
-                Tensor.Empty([s.Reads + s.Hidden, Recurrence.Pad(s.Gates)], x.DType), Tensor.Empty([s.Hidden, Recurrence.Pad(s.HeadParameters)], x.DType),
-                Tensor.Empty([batch, s.PaddedSlots + s.Shifts + Recurrence.Lanes], x.DType), y, lastMemory, lastWeightings, lastCell, weightings);
-            Cpu.For(x.DType, 1, 1, new PackForward(s, weights.Read, recurrent, weights.Head, forward.RecurrentTransposed, forward.HeadTransposed));
-            Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, forward);
+            Panels toController = s.Controller == NtmController.Lstm ? Panels.Above(weights.Read.T, recurrent.T) : Panels.Of(weights.Read.T);
+            Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new Forward(s, saved, x, memory, before, reads, hidden, cell, weights.HeadBias.Contiguous(),
+                toController, Panels.Of(weights.Head.T), Tensor.Empty([batch, s.PaddedSlots + s.Shifts + Recurrence.Lanes], x.DType), y, lastMemory, lastWeightings, lastCell, weightings));
         }
 
         if (Record([y, lastMemory, lastWeightings, lastCell], [x, weights.Read, recurrent, weights.Head, weights.HeadBias, memory, before, reads, hidden, cell]) is { } node)
@@ -156,27 +154,11 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
         return (x.Shape[0], batch);
     }
 
-    /// <summary>Lays the weights out so that the forward products read along their outputs.</summary>
-    readonly struct PackForward(NtmSizes s, Tensor read, Tensor recurrent, Tensor head, Tensor recurrentTransposed, Tensor headTransposed) : ICpuKernel
-    {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            T* target = recurrentTransposed.Pointer<T>();
-            int stride = recurrentTransposed.Strides[0];
-            Recurrence.PackTransposed(read, target, stride);
-            Recurrence.PackTransposed(recurrent, target + (long)s.Reads * stride, stride);
-            Recurrence.PackTransposed(head, headTransposed.Pointer<T>(), headTransposed.Strides[0]);
-        }
-    }
-
     /// <summary>The loop over time, for groups of sequences.</summary>
     readonly struct Forward(
         NtmSizes s, Saved saved, Tensor x, Tensor memory, Tensor weightings, Tensor reads, Tensor hidden, Tensor cell, Tensor headBias,
-        Tensor recurrentTransposed, Tensor headTransposed, Tensor scratch, Tensor y, Tensor lastMemory, Tensor lastWeightings, Tensor lastCell, Tensor allWeightings) : ICpuKernel
+        Panels toController, Panels toHeads, Tensor scratch, Tensor y, Tensor lastMemory, Tensor lastWeightings, Tensor lastCell, Tensor allWeightings) : ICpuKernel
     {
-        public Tensor RecurrentTransposed => recurrentTransposed;
-        public Tensor HeadTransposed => headTransposed;
-
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             for (int group = start; group < end; group++)
@@ -220,8 +202,7 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
                 Recurrence.Copy(x.Pointer<T>() + ((long)t * x.Shape[1] + first + g) * gates, z + (long)g * gateStride, gates);
                 Recurrence.Copy(headBias.Pointer<T>(), p + (long)g * headStride, s.HeadParameters);
             }
-            int inner = s.Controller == NtmController.Lstm ? s.Reads + s.Hidden : s.Reads;
-            Recurrence.MultiplyAdd<V, T>(recurrentTransposed.Pointer<T>(), gateStride, v, vStride, inner, z, gateStride, gateStride, count);
+            toController.MultiplyAdd<V, T>(v, vStride, z, gateStride, count);
             for (int g = 0; g < count; g++)
             {
                 T* gate = z + (long)g * gateStride, h = next + (long)g * vStride + s.Reads;
@@ -231,7 +212,7 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
                     for (int j = 0; j < s.Hidden; j += V.Count)
                         Lanes.Store(h + j, 1, V.Tanh(Lanes.Load<V, T>(gate + j, 1, s.Hidden - j)), s.Hidden - j);
             }
-            Recurrence.MultiplyAdd<V, T>(headTransposed.Pointer<T>(), headStride, next + s.Reads, vStride, s.Hidden, p, headStride, headStride, count);
+            toHeads.MultiplyAdd<V, T>(next + s.Reads, vStride, p, headStride, count);
         }
 
         /// <summary>w_t, r_t and M_t of one sequence.</summary>
@@ -286,13 +267,10 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
         else
         {
             Tensor dHidden = Tensor.Empty([batch, Recurrence.Pad(s.Hidden)], x.DType);
-            Tensor recurrent = Tensor.Zeros([s.Gates, Recurrence.Pad(s.Reads + s.Hidden)], x.DType);      // no weight leads back to a feed-forward layer's own past
-            Tensor head = Tensor.Empty([s.HeadParameters, Recurrence.Pad(s.Hidden)], x.DType);
+            Tensor recurrent = s.Controller == NtmController.Lstm ? Input(2) : Tensor.Zeros([s.Gates, s.Hidden], x.DType);      // no weight leads back to a feed-forward layer's own past
             Tensor scratch = Tensor.Empty([batch, 2 * s.PaddedSlots + s.Shifts + Recurrence.Lanes], x.DType);
-
-            Cpu.For(x.DType, 1, 1, new PackBackward(s, Input(1), Input(2), Input(3), recurrent, head));
             Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new BackwardKernel(s, saved, dy,
-                dLastMemory, dLastWeightings, dLastCell, recurrent, head, dz, dp, dMemory, dWeightings, dv, dCell, dHidden, scratch));
+                dLastMemory, dLastWeightings, dLastCell, Panels.Beside(Input(1), recurrent), Panels.Of(Input(3)), dz, dp, dMemory, dWeightings, dv, dCell, dHidden, scratch));
         }
 
         int rows = time * batch;
@@ -311,19 +289,8 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
         if (NeedsGradient(9)) Summation.AddInto(dCell, InputGradient(9));
     }
 
-    /// <summary>Lays the weights out so that the backward products read along their inputs.</summary>
-    readonly struct PackBackward(NtmSizes s, Tensor read, Tensor recurrent, Tensor head, Tensor packedRecurrent, Tensor packedHead) : ICpuKernel
-    {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            Recurrence.Pack(read, packedRecurrent.Pointer<T>(), packedRecurrent.Strides[0]);
-            Recurrence.Pack(recurrent, packedRecurrent.Pointer<T>() + s.Reads, packedRecurrent.Strides[0]);
-            Recurrence.Pack(head, packedHead.Pointer<T>(), packedHead.Strides[0]);
-        }
-    }
-
     readonly struct BackwardKernel(
-        NtmSizes s, Saved saved, Tensor dy, Tensor? dLastMemory, Tensor? dLastWeightings, Tensor? dLastCell, Tensor recurrent, Tensor headWeight,
+        NtmSizes s, Saved saved, Tensor dy, Tensor? dLastMemory, Tensor? dLastWeightings, Tensor? dLastCell, Panels fromController, Panels fromHeads,
         Tensor dz, Tensor dp, Tensor dMemory, Tensor dWeightings, Tensor dv, Tensor dCell, Tensor dHidden, Tensor scratch) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
@@ -395,7 +362,7 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
             T* dHead = dp.Pointer<T>() + (long)t * dp.Strides[0] + (long)first * dp.Strides[1], dh = dHidden.Pointer<T>() + (long)first * dHidden.Strides[0];
             T* dState = dv.Pointer<T>() + (long)first * dv.Strides[0], dGates = dz.Pointer<T>() + (long)t * dz.Strides[0] + (long)first * dz.Strides[1];
             for (int g = 0; g < count; g++) Recurrence.Copy(dState + (long)g * dv.Strides[0] + s.Reads, dh + (long)g * dHidden.Strides[0], s.Hidden);
-            Recurrence.MultiplyAdd<V, T>(headWeight.Pointer<T>(), headWeight.Strides[0], dHead, dp.Strides[1], s.HeadParameters, dh, dHidden.Strides[0], headWeight.Strides[0], count);
+            fromHeads.MultiplyAdd<V, T>(dHead, dp.Strides[1], dh, dHidden.Strides[0], count);
             for (int g = 0; g < count; g++)
             {
                 T* gates = saved.Step<T>(saved.Gates, t, first + g), d = dGates + (long)g * dz.Strides[1], dHiddenRow = dh + (long)g * dHidden.Strides[0];
@@ -413,7 +380,7 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
                 }
                 new Span<T>(dState + (long)g * dv.Strides[0], dv.Strides[0]).Clear();
             }
-            Recurrence.MultiplyAdd<V, T>(recurrent.Pointer<T>(), recurrent.Strides[0], dGates, dz.Strides[1], s.Gates, dState, dv.Strides[0], recurrent.Strides[0], count);
+            fromController.MultiplyAdd<V, T>(dGates, dz.Strides[1], dState, dv.Strides[0], count);
         }
     }
 }

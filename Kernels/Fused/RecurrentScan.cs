@@ -176,12 +176,7 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
         if (C.InputApart) bias = bias.Contiguous();
         Tensor y = Tensor.Empty([time, batch, size], type), lastHidden = Tensor.Empty([batch, size], type), lastCell = Tensor.Empty([batch, size], type);
         if (GpuBackend.Current is { } gpu) Forward(gpu, saved, order, x, recurrent, bias, hidden, cell, y, lastHidden, lastCell);
-        else
-        {
-            Tensor transposed = Tensor.Zeros([size, Recurrence.Pad(gates)], type);
-            Cpu.For(type, 1, 1, new PackKernel(recurrent, transposed, Transpose: true));
-            Cpu.For(type, Groups(batch), 1, new ForwardKernel(saved, order, x, bias, hidden, cell, transposed, y, lastHidden, lastCell));
-        }
+        else Cpu.For(type, Groups(batch), 1, new ForwardKernel(saved, order, x, bias, hidden, cell, Panels.Of(recurrent.T), y, lastHidden, lastCell));
 
         if (Record([y, lastHidden, lastCell], [x, recurrent, bias, hidden, cell]) is { } node) (node.saved, node.order) = (saved, order);
         return (y, lastHidden, lastCell);
@@ -217,23 +212,13 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
         }
     }
 
-    /// <summary>Lays the recurrent weight out so that the products read along their outputs.</summary>
-    readonly struct PackKernel(Tensor recurrent, Tensor packed, bool Transpose) : ICpuKernel
-    {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            if (Transpose) Recurrence.PackTransposed(recurrent, packed.Pointer<T>(), packed.Strides[0]);
-            else Recurrence.Pack(recurrent, packed.Pointer<T>(), packed.Strides[0]);
-        }
-    }
-
     /// <summary>The loop over the steps, for groups of sequences that share the loads of the weight.</summary>
     readonly struct ForwardKernel(
-        Saved saved, Order order, Tensor x, Tensor bias, Tensor hidden, Tensor cell, Tensor transposed, Tensor y, Tensor lastHidden, Tensor lastCell) : ICpuKernel
+        Saved saved, Order order, Tensor x, Tensor bias, Tensor hidden, Tensor cell, Panels weight, Tensor y, Tensor lastHidden, Tensor lastCell) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            int size = hidden.Shape[1], gates = C.Gates * size, batch = x.Shape[1], stride = transposed.Strides[0];
+            int size = hidden.Shape[1], gates = C.Gates * size, batch = x.Shape[1], stride = saved.Z.Strides[1];
             for (int group = start; group < end; group++)
             {
                 int first = group * Recurrence.Group, count = Math.Min(Recurrence.Group, batch - first), longest = order.Longest(first, count);
@@ -247,8 +232,7 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
                 {
                     for (int b = first; b < first + count; b++)
                         if (k < order.Length(b)) Recurrence.Copy(C.InputApart ? bias.Pointer<T>() : Recurrence.At<T>(x, order.Time(k, b), b), saved.Step<T>(saved.Z, k, b), gates);
-                    Recurrence.MultiplyAdd<V, T>(transposed.Pointer<T>(), stride, saved.State<T>(saved.Hidden, k, first), size, size,
-                        saved.Step<T>(saved.Z, k, first), stride, stride, count);
+                    weight.MultiplyAdd<V, T>(saved.State<T>(saved.Hidden, k, first), size, saved.Step<T>(saved.Z, k, first), stride, count);
                     for (int b = first; b < first + count; b++) Step<V, T>(k, b, size);
                 }
                 for (int b = first; b < first + count; b++)
@@ -288,12 +272,7 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
         Tensor dy = OutputGradient();
         Tensor? dLastHidden = HasOutputGradient(1) ? OutputGradient(1) : null, dLastCell = C.HasCell && HasOutputGradient(2) ? OutputGradient(2) : null;
         if (GpuBackend.Current is { } gpu) Backward(gpu, saved, order, recurrent, dy, dLastHidden, dLastCell, dz, dx, dHidden, dCell);
-        else
-        {
-            Tensor packed = Tensor.Zeros([gates, Recurrence.Pad(size)], type);
-            Cpu.For(type, 1, 1, new PackKernel(recurrent, packed, Transpose: false));
-            Cpu.For(type, Groups(batch), 1, new BackwardKernel(saved, order, dy, dLastHidden, dLastCell, packed, dz, dx, dHidden, dCell));
-        }
+        else Cpu.For(type, Groups(batch), 1, new BackwardKernel(saved, order, dy, dLastHidden, dLastCell, Panels.Of(recurrent), dz, dx, dHidden, dCell));
 
         if (!target.IsContiguous) Summation.AddInto(dx, target);
         Tensor dzRows = dz.Reshape([rows, Recurrence.Pad(gates)]).Slice(1, 0, gates);
@@ -304,7 +283,7 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
     }
 
     readonly struct BackwardKernel(
-        Saved saved, Order order, Tensor dy, Tensor? dLastHidden, Tensor? dLastCell, Tensor packed, Tensor dz, Tensor dx, Tensor dHidden, Tensor dCell) : ICpuKernel
+        Saved saved, Order order, Tensor dy, Tensor? dLastHidden, Tensor? dLastCell, Panels weight, Tensor dz, Tensor dx, Tensor dHidden, Tensor dCell) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
@@ -321,7 +300,7 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
                 {
                     for (int b = first; b < first + count; b++)
                         if (k < order.Length(b)) Step<V, T>(k, b, size);
-                    Recurrence.MultiplyAdd<V, T>(packed.Pointer<T>(), stride, Recurrence.At<T>(dz, k, first), dz.Strides[1], gates, dHidden.Pointer<T>() + (long)first * stride, stride, stride, count);
+                    weight.MultiplyAdd<V, T>(Recurrence.At<T>(dz, k, first), dz.Strides[1], dHidden.Pointer<T>() + (long)first * stride, stride, count);
                 }
             }
         }
