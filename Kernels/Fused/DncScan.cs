@@ -349,7 +349,6 @@ public sealed unsafe class DncScan : Operation<DncScan>
         int rows = time * batch;
         Tensor dzRows = dz.Reshape([rows, dz.Shape[2]]).Slice(1, 0, s.Gates), dxiRows = dxi.Reshape([rows, dxi.Shape[2]]).Slice(1, 0, s.InterfaceParameters);
         Tensor v = saved.V.Slice(0, 0, time).Reshape([rows, saved.V.Shape[2]]), h = saved.V.Slice(0, 1, time + 1).Reshape([rows, saved.V.Shape[2]]).Slice(1, s.Reads, inputs);
-        if (NeedsGradient(0)) Summation.AddInto(dzRows.Reshape([time, batch, s.Gates]), InputGradient(0));
         if (NeedsGradient(1)) Gemm.Multiply(dzRows.T, v.Slice(1, 0, s.Reads), InputGradient(1), accumulate: true);                  // dW_r = sum over t of dz_t r_t-1^T
         if (NeedsGradient(2)) Gemm.Multiply(dzRows.T, v.Slice(1, s.Reads, inputs), InputGradient(2), accumulate: true);             // dW_h = sum over t of dz_t h_t-1^T
         if (NeedsGradient(3)) Gemm.Multiply(dxiRows.T, h, InputGradient(3), accumulate: true);                                      // dW_xi = sum over t of dxi_t h_t^T
@@ -364,6 +363,7 @@ public sealed unsafe class DncScan : Operation<DncScan>
         if (NeedsGradient(11)) Summation.AddInto(carried.V.Slice(1, 0, s.Reads), InputGradient(11));
         if (NeedsGradient(12)) Summation.AddInto(carried.V.Slice(1, s.Reads, inputs), InputGradient(12));
         if (NeedsGradient(13)) Summation.AddInto(carried.Cell, InputGradient(13));
+        if (NeedsGradient(0)) GiveInputGradient(0, s.Gates == dz.Shape[2] ? dz : dz.Slice(2, 0, s.Gates));
     }
 
     /// <summary>What flows in from the state after the last step, where anything does.</summary>

@@ -101,7 +101,7 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
         (int time, int batch) = Check(x, weights, start, sizes);
         NtmSizes s = sizes;
         Tensor recurrent = weights.Recurrent ?? Tensor.Zeros([s.Gates, 0], x.DType);
-        Tensor memory = start.Memory.Contiguous(), before = start.Weightings.Contiguous(), reads = start.Reads.Contiguous(), hidden = start.Hidden.Contiguous();
+        Tensor memory = GpuBackend.Current is null ? start.Memory : start.Memory.Contiguous(), before = start.Weightings.Contiguous(), reads = start.Reads.Contiguous(), hidden = start.Hidden.Contiguous();
         Tensor cell = s.Controller == NtmController.Lstm ? start.Cell.Contiguous() : hidden;
         x = x.Contiguous();
 
@@ -177,12 +177,13 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
 
         void Begin<V, T>(int b, T* m) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            T* from = memory.Pointer<T>() + (long)b * s.Slots * s.Width;
+            Shape strides = memory.Strides;                                                // every sequence may begin with one and the same memory
+            T* from = memory.Pointer<T>() + (long)b * strides[0];
             T* w = saved.State<T>(saved.Weighting, 0, b);
             new Span<T>(m, s.Width * s.PaddedSlots).Clear();                             // the padding of memory and weightings is zero, and stays so
             new Span<T>(w, s.Heads * s.PaddedSlots).Clear();
             for (int i = 0; i < s.Slots; i++)
-                for (int j = 0; j < s.Width; j++) m[(long)j * s.PaddedSlots + i] = from[(long)i * s.Width + j];
+                for (int j = 0; j < s.Width; j++) m[(long)j * s.PaddedSlots + i] = from[(long)i * strides[1] + (long)j * strides[2]];
             for (int head = 0; head < s.Heads; head++)
                 Recurrence.Copy(weightings.Pointer<T>() + ((long)b * s.Heads + head) * s.Slots, w + (long)head * s.PaddedSlots, s.Slots);
             T* v = saved.State<T>(saved.V, 0, b);
@@ -276,13 +277,17 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
         int rows = time * batch;
         Tensor dzRows = dz.Reshape([rows, Recurrence.Pad(s.Gates)]).Slice(1, 0, s.Gates), dpRows = dp.Reshape([rows, Recurrence.Pad(s.HeadParameters)]).Slice(1, 0, s.HeadParameters);
         Tensor v = saved.V.Slice(0, 0, time).Reshape([rows, saved.V.Shape[2]]), h = saved.V.Slice(0, 1, time + 1).Reshape([rows, saved.V.Shape[2]]).Slice(1, s.Reads, s.Reads + s.Hidden);
-        if (NeedsGradient(0)) Summation.AddInto(dzRows.Reshape([time, batch, s.Gates]), InputGradient(0));
         if (NeedsGradient(1)) Gemm.Multiply(dzRows.T, v.Slice(1, 0, s.Reads), InputGradient(1), accumulate: true);                          // dW_r = sum over t of dz_t r_t-1^T
         if (NeedsGradient(2)) Gemm.Multiply(dzRows.T, v.Slice(1, s.Reads, inputs), InputGradient(2), accumulate: true);                     // dW_h = sum over t of dz_t h_t-1^T
         if (NeedsGradient(3)) Gemm.Multiply(dpRows.T, h, InputGradient(3), accumulate: true);                                               // dW_p = sum over t of dp_t h_t^T
         if (NeedsGradient(4)) Summation.AddInto(dpRows, InputGradient(4));                                           // db_p = sum over t of dp_t
-        if (NeedsGradient(5)) Summation.AddInto(dMemory.Slice(2, 0, s.Slots).Transpose(1, 2), InputGradient(5));
+        if (NeedsGradient(5))
+        {
+            Tensor gradient = Input(5).GradientToAccumulate().Transpose(1, 2);
+            Summation.AddInto(dMemory.Slice(2, 0, s.Slots), gradient.Strides[0] == 0 ? gradient.Slice(0, 0, 1) : gradient);
+        }
         if (NeedsGradient(6)) Summation.AddInto(dWeightings.Slice(2, 0, s.Slots), InputGradient(6));
+        if (NeedsGradient(0)) GiveInputGradient(0, s.Gates == dz.Shape[2] ? dz : dz.Slice(2, 0, s.Gates));
         if (NeedsGradient(7)) Summation.AddInto(dv.Slice(1, 0, s.Reads), InputGradient(7));
         if (s.Controller != NtmController.Lstm) return;
         if (NeedsGradient(8)) Summation.AddInto(dv.Slice(1, s.Reads, s.Reads + s.Hidden), InputGradient(8));

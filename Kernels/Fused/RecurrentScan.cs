@@ -171,8 +171,8 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
 
         bool keeps = Tape.IsRecording && (x.RequiresGradient || recurrent.RequiresGradient || bias.RequiresGradient || hidden.RequiresGradient || cell.RequiresGradient);
         int steps = keeps ? time : Math.Min(time, 1), states = keeps ? time + 1 : 2;
-        Saved saved = new(Tensor.Zeros([steps, batch, Recurrence.Pad(gates)], type), Tensor.Zeros([states, batch, size], type), Tensor.Zeros([states, batch, size], type), keeps);
         Order order = new(lengths?.Contiguous(), reverse, time);
+        Saved saved = new(Kept([steps, batch, Recurrence.Pad(gates)], type, order), Kept([states, batch, size], type, order), Kept([states, batch, size], type, order), keeps);
         if (C.InputApart) bias = bias.Contiguous();
         Tensor y = Tensor.Empty([time, batch, size], type), lastHidden = Tensor.Empty([batch, size], type), lastCell = Tensor.Empty([batch, size], type);
         if (GpuBackend.Current is { } gpu) Forward(gpu, saved, order, x, recurrent, bias, hidden, cell, y, lastHidden, lastCell);
@@ -181,6 +181,9 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
         if (Record([y, lastHidden, lastCell], [x, recurrent, bias, hidden, cell]) is { } node) (node.saved, node.order) = (saved, order);
         return (y, lastHidden, lastCell);
     }
+
+    /// <summary>Memory for every step; zero if some sequences end before and leave a part of it out.</summary>
+    static Tensor Kept(Shape shape, DType type, in Order order) => order.Lengths is null && GpuBackend.Current is null ? Tensor.Empty(shape, type) : Tensor.Zeros(shape, type);
 
     static int Groups(int batch) => (batch + Recurrence.Group - 1) / Recurrence.Group;
 
@@ -265,16 +268,19 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
         Tensor x = Input(0), recurrent = Input(1), hidden = Input(3);
         int time = x.Shape[0], batch = x.Shape[1], size = hidden.Shape[1], gates = C.Gates * size, rows = time * batch;
         DType type = x.DType;
-        Tensor dz = Tensor.Zeros([time, batch, Recurrence.Pad(gates)], type), dHidden = Tensor.Zeros([batch, Recurrence.Pad(size)], type), dCell = Tensor.Zeros([batch, size], type);
-        Tensor dx = NeedsGradient(0) ? InputGradient(0) : Tensor.Zeros(x.Shape, type), target = dx;
+        // Where step k is at time k and z begins as x, dz is dx.
+        bool same = !C.InputApart && !order.Reverse && order.Lengths is null && GpuBackend.Current is null;
+        Tensor dz = Kept([time, batch, Recurrence.Pad(gates)], type, order), dHidden = Tensor.Zeros([batch, Recurrence.Pad(size)], type), dCell = Tensor.Zeros([batch, size], type);
+        Tensor dx = same ? dz : NeedsGradient(0) ? InputGradient(0) : Tensor.Zeros(x.Shape, type), target = dx;
         if (!dx.IsContiguous) dx = Tensor.Zeros(x.Shape, type);
 
         Tensor dy = OutputGradient();
         Tensor? dLastHidden = HasOutputGradient(1) ? OutputGradient(1) : null, dLastCell = C.HasCell && HasOutputGradient(2) ? OutputGradient(2) : null;
         if (GpuBackend.Current is { } gpu) Backward(gpu, saved, order, recurrent, dy, dLastHidden, dLastCell, dz, dx, dHidden, dCell);
-        else Cpu.For(type, Groups(batch), 1, new BackwardKernel(saved, order, dy, dLastHidden, dLastCell, Panels.Of(recurrent), dz, dx, dHidden, dCell));
+        else Cpu.For(type, Groups(batch), 1, new BackwardKernel(saved, order, dy, dLastHidden, dLastCell, Panels.Of(recurrent), dz, same ? null : dx, dHidden, dCell));
 
-        if (!target.IsContiguous) Summation.AddInto(dx, target);
+        if (same && NeedsGradient(0)) GiveInputGradient(0, dz.Shape[2] == gates ? dz : dz.Slice(2, 0, gates));
+        else if (!target.IsContiguous) Summation.AddInto(dx, target);
         Tensor dzRows = dz.Reshape([rows, Recurrence.Pad(gates)]).Slice(1, 0, gates);
         if (NeedsGradient(1)) Gemm.Multiply(dzRows.T, saved.Hidden.Slice(0, 0, time).Reshape([rows, size]), InputGradient(1), accumulate: true);
         if (C.InputApart && NeedsGradient(2)) Summation.AddInto(dzRows, InputGradient(2));
@@ -283,7 +289,7 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
     }
 
     readonly struct BackwardKernel(
-        Saved saved, Order order, Tensor dy, Tensor? dLastHidden, Tensor? dLastCell, Panels weight, Tensor dz, Tensor dx, Tensor dHidden, Tensor dCell) : ICpuKernel
+        Saved saved, Order order, Tensor dy, Tensor? dLastHidden, Tensor? dLastCell, Panels weight, Tensor dz, Tensor? dx, Tensor dHidden, Tensor dCell) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
@@ -311,7 +317,7 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
             T* dh = dHidden.Pointer<T>() + (long)b * dHidden.Strides[0];
             Recurrence.Add<V, T>(Recurrence.At<T>(dy, t, b), dh, size);
             RecurrentStep<C>.Backward<V, T>(saved.Step<T>(saved.Z, k, b), saved.State<T>(saved.Hidden, k, b), saved.State<T>(saved.Cell, k, b), saved.State<T>(saved.Cell, k + 1, b),
-                dh, dCell.Pointer<T>() + (long)b * size, Recurrence.At<T>(dz, k, b), Recurrence.At<T>(dx, t, b), size);
+                dh, dCell.Pointer<T>() + (long)b * size, Recurrence.At<T>(dz, k, b), dx is { } sum ? Recurrence.At<T>(sum, t, b) : null, size);
         }
     }
 }
