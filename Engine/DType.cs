@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace NeuralMemory;
 
 /// <summary>What a tensor's elements are.</summary>
@@ -24,6 +26,7 @@ public static class DTypes
 
     /// <summary>The element type whose .NET type is <typeparamref name="T"/>.</summary>
     /// <exception cref="NotSupportedException"><typeparamref name="T"/> is not float, double or int.</exception>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static DType Of<T>() where T : unmanaged =>
         typeof(T) == typeof(float) ? DType.Float32 :
         typeof(T) == typeof(double) ? DType.Float64 :

@@ -111,7 +111,8 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
         Tensor y = Tensor.Empty([time, batch, s.Reads + s.Hidden], x.DType);
         Tensor lastMemory = Tensor.Empty([batch, s.Slots, s.Width], x.DType), lastWeightings = Tensor.Empty([batch, s.Heads, s.Slots], x.DType);
         Tensor lastCell = Tensor.Zeros([batch, s.Hidden], x.DType);
-        weightings = Tensor.Empty([time, batch, s.Heads, s.Slots], x.DType);
+        bool shows = saved.Keeps && GpuBackend.Current is null;                           // what is kept is shown
+        weightings = shows ? saved.Weighting.Slice(0, 1, time + 1).Slice(-1, 0, s.Slots) : Tensor.Empty([time, batch, s.Heads, s.Slots], x.DType);
 
         if (GpuBackend.Current is { } gpu)
             Launch(gpu, s, saved, x, weights, recurrent, new(memory, before, reads, hidden, cell), new(lastMemory, lastWeightings, reads, hidden, lastCell), y, weightings);
@@ -229,7 +230,7 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
                 long row = (long)head * padded;
                 NtmAddressing.Forward<V, T>(s, m, norms, p + s.HeadOffset(head), before + row, saved.Step<T>(saved.Similarity, t, b) + row,
                     saved.Step<T>(saved.Content, t, b) + row, saved.Step<T>(saved.Shifted, t, b) + row, after + row, scratch.Pointer<T>() + (long)b * scratch.Strides[0]);
-                Recurrence.Copy(after + row, allWeightings.Pointer<T>() + (((long)t * x.Shape[1] + b) * s.Heads + head) * s.Slots, s.Slots);
+                if (!saved.Keeps) Recurrence.Copy(after + row, allWeightings.Pointer<T>() + (((long)t * x.Shape[1] + b) * s.Heads + head) * s.Slots, s.Slots);
                 if (head < s.ReadHeads) NtmHead.Read<V, T>(m, after + row, next + head * width, padded, width);
             }
             NtmHead.Write<V, T>(s, m, after, p, newMemory);

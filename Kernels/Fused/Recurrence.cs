@@ -17,6 +17,7 @@ static unsafe class Recurrence
     public static int Pad(int size) => (size + Lanes - 1) / Lanes * Lanes;
 
     /// <summary>The address of sequence <paramref name="b"/> at step <paramref name="t"/> of a tensor [time, batch, ...].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T* At<T>(Tensor tensor, int t, int b) where T : unmanaged => tensor.Pointer<T>() + (long)t * tensor.Strides[0] + (long)b * tensor.Strides[1];
 
     /// <summary>Copies <paramref name="count"/> values.</summary>
