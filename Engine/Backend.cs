@@ -101,7 +101,23 @@ public sealed unsafe class CpuBackend : Backend
         $"{RuntimeInformation.ProcessArchitecture}, {Environment.ProcessorCount} logical cores, {Simd.SimdWidth.Bits}-bit vectors, {ThreadTeam.Threads} threads in use";
 
     /// <inheritdoc/>
-    public override nint Allocate(long bytes) => (nint)NativeMemory.AlignedAlloc((nuint)bytes, 64);
+    public override nint Allocate(long bytes)
+    {
+        if (bytes < HugePage || !OperatingSystem.IsLinux()) return (nint)NativeMemory.AlignedAlloc((nuint)bytes, 64);
+        nuint rounded = ((nuint)bytes + HugePage - 1) / HugePage * HugePage;
+        void* block = NativeMemory.AlignedAlloc(rounded, HugePage);
+        _ = Advise(block, rounded, 14);
+        return (nint)block;
+    }
+
+    /// <summary>
+    /// Blocks of this size and more ask Linux for pages of 2 MB. A step writes and reads many rows that lie far apart, and with pages of 4 KB the walks through the page table, which under a virtual
+    /// machine are twice as long, cost more than the cache misses.
+    /// </summary>
+    const int HugePage = 2 << 20;
+
+    [DllImport("libc", EntryPoint = "madvise")]
+    static extern int Advise(void* address, nuint length, int advice);
 
     /// <inheritdoc/>
     public override void Free(nint address) => NativeMemory.AlignedFree((void*)address);

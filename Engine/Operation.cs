@@ -55,6 +55,18 @@ public abstract class Operation
         return InputGradient(i);
     }
 
+    /// <summary>
+    /// Adds <paramref name="gradient"/>, which this operation has made and nothing will write to again, to that of input i. Where there is none yet it becomes the gradient itself, and nothing is
+    /// copied.
+    /// </summary>
+    protected void GiveInputGradient(int i, Tensor gradient)
+    {
+        TensorBody input = inputs[i].Body, given = gradient.Body;
+        bool takes = !input.Base.IsAlive && !given.Base.IsAlive && input.Arena is not null && given.Arena == input.Arena && !input.Gradient.IsAlive && !input.GradientPlace.IsAlive;
+        if (takes && given.Shape == input.Shape && given.DType == input.DType) (input.Gradient, input.GradientIsZero) = (gradient, false);
+        else given.Backend.Add(gradient, InputGradient(i));
+    }
+
     static bool Overlaps(Tensor tensor)
     {
         for (int d = 0; d < tensor.Rank; d++)

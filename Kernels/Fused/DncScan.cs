@@ -130,10 +130,8 @@ public sealed unsafe class DncScan : Operation<DncScan>
             New([batch, s.ReadHeads, s.Slots]), from.Reads, from.Hidden, New([batch, s.Hidden]));
         trace = new(New([time, batch, s.ReadHeads, s.Slots]), New([time, batch, s.Slots]), New([time, batch, s.Slots]), traceLinks ? New([time, batch, s.Slots, s.Slots]) : null);
 
-        Forward forward = new(s, saved, x, from, weights.InterfaceBias.Contiguous(), New([s.Reads + s.Hidden, Recurrence.Pad(s.Gates)]),
-            New([s.Hidden, Recurrence.Pad(s.InterfaceParameters)]), Tensor.Empty([batch, s.Slots], DType.Int32), y, last, trace);
-        Cpu.For(x.DType, 1, 1, new PackForward(s, weights, forward.RecurrentTransposed, forward.InterfaceTransposed));
-        Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, forward);
+        Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new Forward(s, saved, x, from, weights.InterfaceBias.Contiguous(),
+            Panels.Above(weights.Read.T, weights.Recurrent.T), Panels.Of(weights.Interface.T), Tensor.Empty([batch, s.Slots], DType.Int32), y, last, trace));
 
         if (Record([y, last.Memory, last.Usage, last.Precedence, last.Links, last.WriteWeighting, last.ReadWeightings, last.Cell], inputs) is { } node)
             (node.sizes, node.saved) = (s, saved);
@@ -169,27 +167,11 @@ public sealed unsafe class DncScan : Operation<DncScan>
         return (x.Shape[0], batch);
     }
 
-    /// <summary>Lays the weights out so that the forward products read along their outputs.</summary>
-    readonly struct PackForward(DncSizes s, DncWeights weights, Tensor recurrentTransposed, Tensor interfaceTransposed) : ICpuKernel
-    {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            T* target = recurrentTransposed.Pointer<T>();
-            int stride = recurrentTransposed.Strides[0];
-            Recurrence.PackTransposed(weights.Read, target, stride);
-            Recurrence.PackTransposed(weights.Recurrent, target + (long)s.Reads * stride, stride);
-            Recurrence.PackTransposed(weights.Interface, interfaceTransposed.Pointer<T>(), interfaceTransposed.Strides[0]);
-        }
-    }
-
     /// <summary>The loop over time, for groups of sequences.</summary>
     readonly struct Forward(
-        DncSizes s, Saved saved, Tensor x, DncState from, Tensor interfaceBias, Tensor recurrentTransposed, Tensor interfaceTransposed, Tensor order, Tensor y, DncState last, DncTrace trace)
+        DncSizes s, Saved saved, Tensor x, DncState from, Tensor interfaceBias, Panels toController, Panels toInterface, Tensor order, Tensor y, DncState last, DncTrace trace)
         : ICpuKernel
     {
-        public Tensor RecurrentTransposed => recurrentTransposed;
-        public Tensor InterfaceTransposed => interfaceTransposed;
-
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             for (int group = start; group < end; group++)
@@ -242,13 +224,13 @@ public sealed unsafe class DncScan : Operation<DncScan>
                 Recurrence.Copy(x.Pointer<T>() + ((long)t * x.Shape[1] + first + g) * gates, z + (long)g * gateStride, gates);
                 Recurrence.Copy(interfaceBias.Pointer<T>(), xi + (long)g * interfaceStride, s.InterfaceParameters);
             }
-            Recurrence.MultiplyAdd<V, T>(recurrentTransposed.Pointer<T>(), gateStride, v, vStride, s.Reads + s.Hidden, z, gateStride, gateStride, count);
+            toController.MultiplyAdd<V, T>(v, vStride, z, gateStride, count);
             for (int g = 0; g < count; g++)
             {
                 T* h = next + (long)g * vStride + s.Reads;
                 RecurrentStep<LstmCell>.Forward<V, T>(null, z + (long)g * gateStride, h, saved.State<T>(saved.Cell, t, first + g), h, saved.State<T>(saved.Cell, t + 1, first + g), s.Hidden);
             }
-            Recurrence.MultiplyAdd<V, T>(interfaceTransposed.Pointer<T>(), interfaceStride, next + s.Reads, vStride, s.Hidden, xi, interfaceStride, interfaceStride, count);
+            toInterface.MultiplyAdd<V, T>(next + s.Reads, vStride, xi, interfaceStride, count);
         }
 
         /// <summary>Writing and reading of one sequence.</summary>
@@ -267,7 +249,7 @@ public sealed unsafe class DncScan : Operation<DncScan>
             DncContent.Forward<V, T>(s, m, norms, xi + s.WriteKey, xi[s.WriteStrength], similarity, content);
             V allocate = V.Create(xi[s.AllocationGate]), write = V.Create(xi[s.WriteGate]);
             for (int i = 0; i < padded; i += V.Count) V.Store(w + i, write * V.Fma(allocate, V.Load(a + i), (V.One - allocate) * V.Load(content + i)));
-            Write<V, T>(m, w, xi + s.Erase, xi + s.WriteVector, newMemory);
+            NtmHead.Write<V, T>(m, w, xi + s.Erase, xi + s.WriteVector, newMemory, padded, width);
             DncContent.Norms<V, T>(newMemory, padded, width, newNorms);
 
             T* links = saved.State<T>(saved.Links, t + 1, b);
@@ -289,21 +271,6 @@ public sealed unsafe class DncScan : Operation<DncScan>
                 NtmHead.Read<V, T>(newMemory, to, next + head * width, padded, width);
             }
             Recurrence.Copy(next, y.Pointer<T>() + ((long)t * x.Shape[1] + b) * (s.Reads + s.Hidden), s.Reads + s.Hidden);
-        }
-
-        /// <summary>M = M' (1 - w e) + w v.</summary>
-        void Write<V, T>(T* m, T* w, T* erase, T* vector, T* newMemory) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            int padded = s.PaddedSlots, width = s.Width;
-            for (int j = 0; j < width; j++, m += padded, newMemory += padded)
-            {
-                V e = V.Create(erase[j]), v = V.Create(vector[j]);
-                for (int i = 0; i < padded; i += V.Count)
-                {
-                    V old = V.Load(m + i);
-                    V.Store(newMemory + i, V.Fma(V.Load(w + i), v - e * old, old));
-                }
-            }
         }
 
         void Show<T>(int t, int b) where T : unmanaged
@@ -374,17 +341,14 @@ public sealed unsafe class DncScan : Operation<DncScan>
         int time = x.Shape[0], batch = x.Shape[1], inputs = s.Reads + s.Hidden;
         Tensor dz = Tensor.Empty([time, batch, Recurrence.Pad(s.Gates)], type), dxi = Tensor.Empty([time, batch, Recurrence.Pad(s.InterfaceParameters)], type);
         Carried carried = Carried.Make(s, batch, type);
-        Tensor recurrent = Tensor.Empty([s.Gates, Recurrence.Pad(inputs)], type), toInterface = Tensor.Empty([s.InterfaceParameters, Recurrence.Pad(s.Hidden)], type);
-        Cpu.For(type, 1, 1, new PackBackward(s, new(Input(1), Input(2), Input(3), Input(4)), recurrent, toInterface));
         Tensor? Last(int i) => HasOutputGradient(i) ? OutputGradient(i) : null;
         Cpu.For(type, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new BackwardKernel(s, saved, OutputGradient(),
-            new(Last(1), Last(2), Last(3), Last(4), Last(5), Last(6), Last(7)), recurrent, toInterface, dz, dxi, carried,
+            new(Last(1), Last(2), Last(3), Last(4), Last(5), Last(6), Last(7)), Panels.Beside(Input(1), Input(2)), Panels.Of(Input(3)), dz, dxi, carried,
             Tensor.Empty([batch, Recurrence.Pad(s.Hidden)], type), Tensor.Empty([batch, 5 + s.ReadHeads, s.PaddedSlots], type)));
 
         int rows = time * batch;
         Tensor dzRows = dz.Reshape([rows, dz.Shape[2]]).Slice(1, 0, s.Gates), dxiRows = dxi.Reshape([rows, dxi.Shape[2]]).Slice(1, 0, s.InterfaceParameters);
         Tensor v = saved.V.Slice(0, 0, time).Reshape([rows, saved.V.Shape[2]]), h = saved.V.Slice(0, 1, time + 1).Reshape([rows, saved.V.Shape[2]]).Slice(1, s.Reads, inputs);
-        if (NeedsGradient(0)) Summation.AddInto(dzRows.Reshape([time, batch, s.Gates]), InputGradient(0));
         if (NeedsGradient(1)) Gemm.Multiply(dzRows.T, v.Slice(1, 0, s.Reads), InputGradient(1), accumulate: true);                  // dW_r = sum over t of dz_t r_t-1^T
         if (NeedsGradient(2)) Gemm.Multiply(dzRows.T, v.Slice(1, s.Reads, inputs), InputGradient(2), accumulate: true);             // dW_h = sum over t of dz_t h_t-1^T
         if (NeedsGradient(3)) Gemm.Multiply(dxiRows.T, h, InputGradient(3), accumulate: true);                                      // dW_xi = sum over t of dxi_t h_t^T
@@ -399,24 +363,14 @@ public sealed unsafe class DncScan : Operation<DncScan>
         if (NeedsGradient(11)) Summation.AddInto(carried.V.Slice(1, 0, s.Reads), InputGradient(11));
         if (NeedsGradient(12)) Summation.AddInto(carried.V.Slice(1, s.Reads, inputs), InputGradient(12));
         if (NeedsGradient(13)) Summation.AddInto(carried.Cell, InputGradient(13));
-    }
-
-    /// <summary>Lays the weights out so that the backward products read along their inputs.</summary>
-    readonly struct PackBackward(DncSizes s, DncWeights weights, Tensor recurrent, Tensor toInterface) : ICpuKernel
-    {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            Recurrence.Pack(weights.Read, recurrent.Pointer<T>(), recurrent.Strides[0]);
-            Recurrence.Pack(weights.Recurrent, recurrent.Pointer<T>() + s.Reads, recurrent.Strides[0]);
-            Recurrence.Pack(weights.Interface, toInterface.Pointer<T>(), toInterface.Strides[0]);
-        }
+        if (NeedsGradient(0)) GiveInputGradient(0, s.Gates == dz.Shape[2] ? dz : dz.Slice(2, 0, s.Gates));
     }
 
     /// <summary>What flows in from the state after the last step, where anything does.</summary>
     readonly record struct LastGradients(Tensor? Memory, Tensor? Usage, Tensor? Precedence, Tensor? Links, Tensor? Write, Tensor? Reads, Tensor? Cell);
 
     readonly struct BackwardKernel(
-        DncSizes s, Saved saved, Tensor dy, LastGradients last, Tensor recurrent, Tensor toInterface, Tensor dz, Tensor dxi, Carried carried, Tensor dHidden, Tensor scratch) : ICpuKernel
+        DncSizes s, Saved saved, Tensor dy, LastGradients last, Panels fromController, Panels fromInterface, Tensor dz, Tensor dxi, Carried carried, Tensor dHidden, Tensor scratch) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
@@ -491,32 +445,12 @@ public sealed unsafe class DncScan : Operation<DncScan>
             Recurrence.Copy(dBefore, dRead, s.ReadHeads * padded);
             if (s.Links) DncLinks.Backward<V, T>(s, w, saved.State<T>(saved.Precedence, t, b), saved.State<T>(saved.Links, t, b), work, dPrecedence, dLinks, dw);
 
-            WriteBackward<V, T>(m, w, xi + s.Erase, xi + s.WriteVector, dm, dw, d + s.Erase, d + s.WriteVector);
+            NtmHead.WriteBackward<V, T>(m, w, xi + s.Erase, xi + s.WriteVector, dm, dw, d + s.Erase, d + s.WriteVector, padded, width);
             WeightingBackward<V, T>(a, content, xi[s.AllocationGate], xi[s.WriteGate], dw, dForward, dContent, d + s.AllocationGate, d + s.WriteGate);
             DncContent.Backward<V, T>(s, m, norms, xi + s.WriteKey, xi[s.WriteStrength], similarity, content, dContent, work, d + s.WriteKey, d + s.WriteStrength, dm);
             DncAllocation.AllocateBackward(s, saved.State<T>(saved.Usage, t + 1, b), saved.Step<int>(saved.Free, t, b), dForward, work, du);
             DncAllocation.UsageBackward<V, T>(s, xi + s.FirstGate, saved.State<T>(saved.Usage, t, b), saved.State<T>(saved.Write, t, b), read, du, dw, d + s.FirstGate, dRead);
             DncInterface.ActivateBackward<V, T>(s, xi, d);
-        }
-
-        /// <summary>From dM: dM', which replaces it, dw, to be added to, and de and dv, to be written.</summary>
-        void WriteBackward<V, T>(T* m, T* w, T* erase, T* vector, T* dm, T* dw, T* dErase, T* dVector) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            int padded = s.PaddedSlots, width = s.Width;
-            for (int j = 0; j < width; j++, m += padded, dm += padded)
-            {
-                V e = V.Create(erase[j]), v = V.Create(vector[j]), de = V.Zero, dv = V.Zero;
-                for (int i = 0; i < padded; i += V.Count)
-                {
-                    V d = V.Load(dm + i), weight = V.Load(w + i), old = V.Load(m + i), dwi = d * weight;
-                    dv += dwi;
-                    de = V.Fma(dwi, old, de);
-                    V.Store(dw + i, V.Fma(d, v - e * old, V.Load(dw + i)));
-                    V.Store(dm + i, d - dwi * e);
-                }
-                dErase[j] = -V.Sum(de);
-                dVector[j] = V.Sum(dv);
-            }
         }
 
         /// <summary>Back through w = g_w (g_a a + (1 - g_a) c): da, dc and both gates, to be written.</summary>
@@ -543,14 +477,14 @@ public sealed unsafe class DncScan : Operation<DncScan>
             int vStride = carried.V.Strides[0], hiddenStride = dHidden.Strides[0];
             T* d = Recurrence.At<T>(dxi, t, first), dh = Carried.Of<T>(dHidden, first), dv = Carried.Of<T>(carried.V, first), dGates = Recurrence.At<T>(dz, t, first);
             for (int g = 0; g < count; g++) Recurrence.CopyPadded(dv + (long)g * vStride + s.Reads, s.Hidden, dh + (long)g * hiddenStride, hiddenStride, 1);
-            Recurrence.MultiplyAdd<V, T>(toInterface.Pointer<T>(), toInterface.Strides[0], d, dxi.Strides[1], s.InterfaceParameters, dh, hiddenStride, hiddenStride, count);
+            fromInterface.MultiplyAdd<V, T>(d, dxi.Strides[1], dh, hiddenStride, count);
             for (int g = 0; g < count; g++)
             {
                 RecurrentStep<LstmCell>.Backward<V, T>(saved.Step<T>(saved.Gates, t, first + g), null, saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g),
                     dh + (long)g * hiddenStride, Carried.Of<T>(carried.Cell, first + g), dGates + (long)g * dz.Strides[1], null, s.Hidden);
                 new Span<T>(dv + (long)g * vStride, vStride).Clear();
             }
-            Recurrence.MultiplyAdd<V, T>(recurrent.Pointer<T>(), recurrent.Strides[0], dGates, dz.Strides[1], s.Gates, dv, vStride, recurrent.Strides[0], count);
+            fromController.MultiplyAdd<V, T>(dGates, dz.Strides[1], dv, vStride, count);
         }
     }
 }

@@ -99,10 +99,8 @@ public sealed unsafe class MannScan : Operation<MannScan>
         writeWeights = Tensor.Empty([time, batch, s.Heads, s.Slots], x.DType);
         Transfer.Add(start.Usage, usage.Slice(1, 0, s.Slots), 1);
 
-        Tensor stateTransposed = Tensor.Empty([s.Reads + s.Hidden, Recurrence.Pad(s.Gates)], x.DType), headTransposed = Tensor.Empty([s.Hidden, Recurrence.Pad(s.HeadParameters)], x.DType);
-        Cpu.For(x.DType, 1, 1, new PackForward(weights.State, weights.Head, stateTransposed, headTransposed));
         Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new Forward(s, saved, x, memory, before, usage, reads, hidden, cell, weights.HeadBias.Contiguous(),
-            stateTransposed, headTransposed, y, lastMemory, lastRead, lastCell, readWeights, writeWeights));
+            Panels.Of(weights.State.T), Panels.Of(weights.Head.T), y, lastMemory, lastRead, lastCell, readWeights, writeWeights));
 
         if (Record([y, lastMemory, lastRead, lastCell], [x, weights.State, weights.Head, weights.HeadBias, memory, before, reads, hidden, cell]) is { } node)
             (node.sizes, node.saved) = (s, saved);
@@ -135,20 +133,10 @@ public sealed unsafe class MannScan : Operation<MannScan>
         return (x.Shape[0], batch);
     }
 
-    /// <summary>Lays the weights out so that the forward products read along their outputs.</summary>
-    readonly struct PackForward(Tensor state, Tensor head, Tensor stateTransposed, Tensor headTransposed) : ICpuKernel
-    {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            Recurrence.PackTransposed(state, stateTransposed.Pointer<T>(), stateTransposed.Strides[0]);
-            Recurrence.PackTransposed(head, headTransposed.Pointer<T>(), headTransposed.Strides[0]);
-        }
-    }
-
     /// <summary>The loop over time, for groups of sequences.</summary>
     readonly struct Forward(
         MannSizes s, Saved saved, Tensor x, Tensor memory, Tensor before, Tensor usage, Tensor reads, Tensor hidden, Tensor cell, Tensor headBias,
-        Tensor stateTransposed, Tensor headTransposed, Tensor y, Tensor lastMemory, Tensor lastRead, Tensor lastCell, Tensor readWeights, Tensor writeWeights) : ICpuKernel
+        Panels toController, Panels toHeads, Tensor y, Tensor lastMemory, Tensor lastRead, Tensor lastCell, Tensor readWeights, Tensor writeWeights) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
@@ -190,13 +178,13 @@ public sealed unsafe class MannScan : Operation<MannScan>
                 Recurrence.Copy(x.Pointer<T>() + ((long)t * x.Shape[1] + first + g) * s.Gates, z + (long)g * gateStride, s.Gates);
                 Recurrence.Copy(headBias.Pointer<T>(), p + (long)g * headStride, s.HeadParameters);
             }
-            Recurrence.MultiplyAdd<V, T>(stateTransposed.Pointer<T>(), gateStride, v, vStride, s.Reads + s.Hidden, z, gateStride, gateStride, count);
+            toController.MultiplyAdd<V, T>(v, vStride, z, gateStride, count);
             for (int g = 0; g < count; g++)
             {
                 T* h = next + (long)g * vStride + s.Reads;
                 RecurrentStep<LstmCell>.Forward<V, T>(null, z + (long)g * gateStride, h, saved.State<T>(saved.Cell, t, first + g), h, saved.State<T>(saved.Cell, t + 1, first + g), s.Hidden);
             }
-            Recurrence.MultiplyAdd<V, T>(headTransposed.Pointer<T>(), headStride, next + s.Reads, vStride, s.Hidden, p, headStride, headStride, count);
+            toHeads.MultiplyAdd<V, T>(next + s.Reads, vStride, p, headStride, count);
         }
 
         /// <summary>M_t, r_t and w^u_t of one sequence.</summary>
@@ -249,13 +237,11 @@ public sealed unsafe class MannScan : Operation<MannScan>
         Tensor dMemory = Tensor.Zeros([batch, s.Width, s.PaddedSlots], x.DType), dRead = Tensor.Zeros([batch, s.Heads, s.PaddedSlots], x.DType);
         Tensor dv = Tensor.Zeros([batch, Recurrence.Pad(s.Reads + s.Hidden)], x.DType), dCell = Tensor.Zeros([batch, s.Hidden], x.DType);
         Tensor dHidden = Tensor.Empty([batch, Recurrence.Pad(s.Hidden)], x.DType);
-        Tensor state = Tensor.Zeros([s.Gates, Recurrence.Pad(s.Reads + s.Hidden)], x.DType), head = Tensor.Zeros([s.HeadParameters, Recurrence.Pad(s.Hidden)], x.DType);
         Tensor scratch = Tensor.Empty([batch, Math.Max(s.Heads, 2), s.PaddedSlots], x.DType);
 
-        Cpu.For(x.DType, 1, 1, new PackBackward(Input(1), Input(2), state, head));
         Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new BackwardKernel(s, saved, OutputGradient(),
             HasOutputGradient(1) ? OutputGradient(1) : null, HasOutputGradient(2) ? OutputGradient(2) : null, HasOutputGradient(3) ? OutputGradient(3) : null,
-            state, head, dz, dp, dMemory, dRead, dv, dCell, dHidden, scratch));
+            Panels.Of(Input(1)), Panels.Of(Input(2)), dz, dp, dMemory, dRead, dv, dCell, dHidden, scratch));
 
         int rows = time * batch;
         Tensor dzRows = dz.Reshape([rows, Recurrence.Pad(s.Gates)]).Slice(1, 0, s.Gates), dpRows = dp.Reshape([rows, Recurrence.Pad(s.HeadParameters)]).Slice(1, 0, s.HeadParameters);
@@ -271,18 +257,8 @@ public sealed unsafe class MannScan : Operation<MannScan>
         if (NeedsGradient(8)) Summation.AddInto(dCell, InputGradient(8));
     }
 
-    /// <summary>Lays the weights out so that the backward products read along their inputs.</summary>
-    readonly struct PackBackward(Tensor state, Tensor head, Tensor packedState, Tensor packedHead) : ICpuKernel
-    {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            Recurrence.Pack(state, packedState.Pointer<T>(), packedState.Strides[0]);
-            Recurrence.Pack(head, packedHead.Pointer<T>(), packedHead.Strides[0]);
-        }
-    }
-
     readonly struct BackwardKernel(
-        MannSizes s, Saved saved, Tensor dy, Tensor? dLastMemory, Tensor? dLastRead, Tensor? dLastCell, Tensor stateWeight, Tensor headWeight,
+        MannSizes s, Saved saved, Tensor dy, Tensor? dLastMemory, Tensor? dLastRead, Tensor? dLastCell, Panels fromController, Panels fromHeads,
         Tensor dz, Tensor dp, Tensor dMemory, Tensor dRead, Tensor dv, Tensor dCell, Tensor dHidden, Tensor scratch) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
@@ -348,14 +324,14 @@ public sealed unsafe class MannScan : Operation<MannScan>
             T* dHead = dp.Pointer<T>() + (long)t * dp.Strides[0] + (long)first * dp.Strides[1], dh = dHidden.Pointer<T>() + (long)first * dHidden.Strides[0];
             T* dState = dv.Pointer<T>() + (long)first * dv.Strides[0], dGates = dz.Pointer<T>() + (long)t * dz.Strides[0] + (long)first * dz.Strides[1];
             for (int g = 0; g < count; g++) Recurrence.Copy(dState + (long)g * dv.Strides[0] + s.Reads, dh + (long)g * dHidden.Strides[0], s.Hidden);
-            Recurrence.MultiplyAdd<V, T>(headWeight.Pointer<T>(), headWeight.Strides[0], dHead, dp.Strides[1], s.HeadParameters, dh, dHidden.Strides[0], headWeight.Strides[0], count);
+            fromHeads.MultiplyAdd<V, T>(dHead, dp.Strides[1], dh, dHidden.Strides[0], count);
             for (int g = 0; g < count; g++)
             {
                 RecurrentStep<LstmCell>.Backward<V, T>(saved.Step<T>(saved.Gates, t, first + g), null, saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g),
                     dh + (long)g * dHidden.Strides[0], dCell.Pointer<T>() + (long)(first + g) * s.Hidden, dGates + (long)g * dz.Strides[1], null, s.Hidden);
                 new Span<T>(dState + (long)g * dv.Strides[0], dv.Strides[0]).Clear();
             }
-            Recurrence.MultiplyAdd<V, T>(stateWeight.Pointer<T>(), stateWeight.Strides[0], dGates, dz.Strides[1], s.Gates, dState, dv.Strides[0], stateWeight.Strides[0], count);
+            fromController.MultiplyAdd<V, T>(dGates, dz.Strides[1], dState, dv.Strides[0], count);
         }
     }
 }

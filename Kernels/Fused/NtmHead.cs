@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Runtime.CompilerServices;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -54,24 +53,64 @@ static unsafe class NtmHead
     /// <summary>r[j] = sum over i of w[i] M[i, j], equation (2).</summary>
     public static void Read<V, T>(T* memory, T* w, T* r, int padded, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        for (int j = 0; j < width; j++, memory += padded) r[j] = NtmAddressing.Dot<V, T>(memory, w, padded);
+        int j = 0;
+        for (; j + 4 <= width; j += 4, memory += 4 * padded)                             // four sums at a time: each product of one alone waits for the one before
+        {
+            T* m0 = memory, m1 = m0 + padded, m2 = m1 + padded, m3 = m2 + padded;
+            V a = V.Zero, b = V.Zero, c = V.Zero, d = V.Zero;
+            for (int i = 0; i < padded; i += V.Count)
+            {
+                V x = V.Load(w + i);
+                (a, b, c, d) = (V.Fma(x, V.Load(m0 + i), a), V.Fma(x, V.Load(m1 + i), b), V.Fma(x, V.Load(m2 + i), c), V.Fma(x, V.Load(m3 + i), d));
+            }
+            (r[j], r[j + 1], r[j + 2], r[j + 3]) = (V.Sum(a), V.Sum(b), V.Sum(c), V.Sum(d));
+        }
+        for (; j < width; j++, memory += padded) r[j] = NtmAddressing.Dot<V, T>(memory, w, padded);
     }
 
     /// <summary>dM[i, j] += w[i] dr[j] and dw[i] += sum over j of M[i, j] dr[j].</summary>
     public static void ReadBackward<V, T>(T* memory, T* w, T* dr, T* dMemory, T* dw, int padded, int width)
         where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        for (int i = 0; i < padded; i += V.Count)
+        Recurrence.MultiplyAdd<V, T>(memory, padded, dr, 0, width, dw, 0, padded, 1);
+        for (int j = 0; j < width; j++, dMemory += padded)
         {
-            V weight = V.Load(w + i), sum = V.Load(dw + i);
-            T* m = memory + i, dm = dMemory + i;
-            for (int j = 0; j < width; j++, m += padded, dm += padded)
+            V d = V.Create(dr[j]);
+            for (int i = 0; i < padded; i += V.Count) V.Store(dMemory + i, V.Fma(d, V.Load(w + i), V.Load(dMemory + i)));
+        }
+    }
+
+    /// <summary>M'[i, j] = M[i, j] (1 - w[i] e[j]) + w[i] a[j], equations (3) and (4), of a single writing head.</summary>
+    public static void Write<V, T>(T* memory, T* w, T* erase, T* add, T* newMemory, int padded, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        for (int j = 0; j < width; j++, memory += padded, newMemory += padded)
+        {
+            V e = V.Create(erase[j]), a = V.Create(add[j]);
+            for (int i = 0; i < padded; i += V.Count)
             {
-                V d = V.Create(dr[j]);
-                sum = V.Fma(d, V.Load(m), sum);
-                V.Store(dm, V.Fma(d, weight, V.Load(dm)));
+                V old = V.Load(memory + i);
+                V.Store(newMemory + i, V.Fma(V.Load(w + i), a - e * old, old));
             }
-            V.Store(dw + i, sum);
+        }
+    }
+
+    /// <summary>From dM' = dL/dM': dL/dM, which replaces it; dL/dw, to be added to; and dL/de and dL/da, to be written: de = -sum dM' M w, dw = sum dM' (a - M e), da = sum dM' w.</summary>
+    public static void WriteBackward<V, T>(T* memory, T* w, T* erase, T* add, T* dMemory, T* dw, T* dErase, T* dAdd, int padded, int width)
+        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        for (int j = 0; j < width; j++, memory += padded, dMemory += padded)
+        {
+            V e = V.Create(erase[j]), a = V.Create(add[j]), de = V.Zero, da = V.Zero;
+            for (int i = 0; i < padded; i += V.Count)
+            {
+                V d = V.Load(dMemory + i), old = V.Load(memory + i), added = d * V.Load(w + i);
+                da += added;
+                de = V.Fma(added, old, de);
+                V.Store(dw + i, V.Fma(d, a - e * old, V.Load(dw + i)));
+                V.Store(dMemory + i, d - added * e);
+            }
+            dErase[j] = -V.Sum(de);
+            dAdd[j] = V.Sum(da);
         }
     }
 
@@ -79,57 +118,51 @@ static unsafe class NtmHead
     public static void Write<V, T>(in NtmSizes s, T* memory, T* weightings, T* parameters, T* newMemory)
         where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        int padded = s.PaddedSlots, width = s.Width, heads = s.Heads, first = s.ReadHeads, erase = s.AddressParameters;
-        for (int j = 0; j < width; j++, memory += padded, newMemory += padded)
-            for (int i = 0; i < padded; i += V.Count)
-            {
-                V kept = V.Load(memory + i), added = V.Zero;
-                for (int head = first; head < heads; head++)
+        int padded = s.PaddedSlots, width = s.Width, heads = s.WriteHeads, stride = s.AddressParameters + 2 * width;
+        T* writers = weightings + (long)s.ReadHeads * padded, erase = parameters + s.HeadOffset(s.ReadHeads) + s.AddressParameters;
+        if (heads == 1) Write<V, T>(memory, writers, erase, erase + width, newMemory, padded, width);
+        else
+            for (int j = 0; j < width; j++, memory += padded, newMemory += padded, erase++)
+                for (int i = 0; i < padded; i += V.Count)
                 {
-                    T* e = parameters + s.HeadOffset(head) + erase + j;
-                    V w = V.Load(weightings + (long)head * padded + i);
-                    kept *= V.One - w * V.Create(e[0]);
-                    added = V.Fma(w, V.Create(e[width]), added);
+                    V kept = V.Load(memory + i), added = V.Zero;
+                    T* w = writers + i, e = erase;
+                    for (int head = 0; head < heads; head++, w += padded, e += stride)
+                    {
+                        V weight = V.Load(w);
+                        kept *= V.One - weight * V.Create(e[0]);
+                        added = V.Fma(weight, V.Create(e[width]), added);
+                    }
+                    V.Store(newMemory + i, kept + added);
                 }
-                V.Store(newMemory + i, kept + added);
-            }
     }
 
-    /// <summary>
-    /// From dM' = dL/dM': dL/dM, which replaces it; dL/dw, to be added to; and dL/de and dL/da, to be written. With E the product over the other heads,
-    /// de = -sum dM' M E w, dw = sum dM' (a - M E e), da = sum dM' w.
-    /// </summary>
+    /// <summary>As of a single head. With E the product over the other heads, de = -sum dM' M E w, dw = sum dM' (a - M E e), da = sum dM' w.</summary>
     public static void WriteBackward<V, T>(in NtmSizes s, T* memory, T* weightings, T* parameters, T* dMemory, T* dWeightings, T* dParameters)
         where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        int padded = s.PaddedSlots, width = s.Width, last = s.Heads - 1;
-        for (int j = 0; j < width; j++)
-        {
-            T* m = memory + (long)j * padded, dm = dMemory + (long)j * padded;
-            for (int head = s.ReadHeads; head <= last; head++)
-            {
-                int offset = s.HeadOffset(head) + s.AddressParameters + j;
-                T* w = weightings + (long)head * padded, dw = dWeightings + (long)head * padded;
-                V e = V.Create(parameters[offset]), a = V.Create(parameters[offset + width]), dErase = V.Zero, dAdd = V.Zero;
-                for (int i = 0; i < padded; i += V.Count)
+        int padded = s.PaddedSlots, width = s.Width, heads = s.WriteHeads, stride = s.AddressParameters + 2 * width, at = s.HeadOffset(s.ReadHeads) + s.AddressParameters;
+        T* writers = weightings + (long)s.ReadHeads * padded, dWriters = dWeightings + (long)s.ReadHeads * padded, erase = parameters + at, dErase = dParameters + at;
+        if (heads == 1) WriteBackward<V, T>(memory, writers, erase, erase + width, dMemory, dWriters, dErase, dErase + width, padded, width);
+        else
+            for (int j = 0; j < width; j++, memory += padded, dMemory += padded, erase++, dErase++)
+                for (int head = 0; head < heads; head++)
                 {
-                    V d = V.Load(dm + i), weight = V.Load(w + i), erased = V.Load(m + i);
-                    for (int other = s.ReadHeads; other <= last; other++)
-                        if (other != head) erased *= Kept<V, T>(s, weightings, parameters, other, j, i);
-                    dErase = V.Fma(d * erased, weight, dErase);
-                    dAdd = V.Fma(d, weight, dAdd);
-                    V.Store(dw + i, V.Fma(d, a - erased * e, V.Load(dw + i)));
+                    T* w = writers + (long)head * padded, dw = dWriters + (long)head * padded;
+                    V e = V.Create(erase[head * stride]), a = V.Create(erase[head * stride + width]), de = V.Zero, da = V.Zero;
+                    for (int i = 0; i < padded; i += V.Count)
+                    {
+                        V d = V.Load(dMemory + i), added = d * V.Load(w + i), others = V.One;
+                        for (int other = 0; other < heads; other++)
+                            if (other != head) others *= V.One - V.Load(writers + (long)other * padded + i) * V.Create(erase[other * stride]);
+                        V erased = V.Load(memory + i) * others;
+                        da += added;
+                        de = V.Fma(added, erased, de);
+                        V.Store(dw + i, V.Fma(d, a - erased * e, V.Load(dw + i)));
+                        if (head == heads - 1) V.Store(dMemory + i, (d - added * e) * others);      // no head needs dM' any more
+                    }
+                    dErase[head * stride] = -V.Sum(de);
+                    dErase[head * stride + width] = V.Sum(da);
                 }
-                dParameters[offset] = -V.Sum(dErase);
-                dParameters[offset + width] = V.Sum(dAdd);
-            }
-            for (int head = s.ReadHeads; head <= last; head++)
-                for (int i = 0; i < padded; i += V.Count) V.Store(dm + i, V.Load(dm + i) * Kept<V, T>(s, weightings, parameters, head, j, i));
-        }
     }
-
-    /// <summary>1 - w[i] e[j]: how much of M[i, j] a writing head keeps.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static V Kept<V, T>(in NtmSizes s, T* weightings, T* parameters, int head, int j, int i) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> =>
-        V.One - V.Load(weightings + (long)head * s.PaddedSlots + i) * V.Create(parameters[s.HeadOffset(head) + s.AddressParameters + j]);
 }

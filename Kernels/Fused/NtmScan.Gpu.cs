@@ -406,7 +406,7 @@ public sealed unsafe partial class NtmScan
                 for (int j = Group.IdxX; j < s.Hidden; j += Group.DimX) dCell[b * s.Hidden + j] = dLastCell[b * s.Hidden + j];
         }
 
-        /// <summary>Back through equations (3) and (4), see <see cref="NtmHead.WriteBackward"/>.</summary>
+        /// <summary>Back through equations (3) and (4), see <c>NtmHead.WriteBackward</c>.</summary>
         void Write<TPlace>(int t, int b, ArrayView<float> p, ArrayView<float> dHead, ArrayView<float> dm) where TPlace : struct, IPlace
         {
             int padded = s.PaddedSlots, width = s.Width, memory = saved.State(t, b, width * padded), weights = saved.State(t + 1, b, s.Heads * padded);

@@ -37,6 +37,12 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
     /// <summary>Keeps the logarithm of equation (9) finite where a shifted weight is zero.</summary>
     public const double SharpenEpsilon = NtmAddressing.SharpenEpsilon;
 
+    /// <summary>
+    /// The CPU keeps the memory of every eighth step, and makes those between anew on the way back: a write costs a fiftieth of a step, and ten thousand bytes a step of each sequence
+    /// need no longer leave the cache and come back.
+    /// </summary>
+    const int Every = 8;
+
     NtmSizes sizes;
     Saved saved;
 
@@ -45,7 +51,7 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
     /// <param name="Gates">[time, batch, gates], activated.</param>
     /// <param name="Cell">[time + 1, batch, hidden].</param>
     /// <param name="Head">[time, batch, head parameters], activated.</param>
-    /// <param name="Memory">[time + 1, batch, width, slots].</param>
+    /// <param name="Memory">[time + 1, batch, width, slots]; on the CPU of every eighth step, and none where not every step is kept: see <see cref="Memories{T}"/>.</param>
     /// <param name="Norms">[time, batch, slots]: the length of every slot.</param>
     /// <param name="Similarity">[time, batch, heads, slots], equation (6).</param>
     /// <param name="Content">Likewise, equation (5).</param>
@@ -58,10 +64,11 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
         public static Saved Make(in NtmSizes s, int time, int batch, DType type, bool keeps)
         {
             int steps = keeps ? time : Math.Min(time, 1), states = keeps ? time + 1 : 2, slots = s.PaddedSlots;
+            int memories = GpuBackend.Current is not null ? states : keeps ? time / Every + 1 : 0;
             Tensor New(Shape shape) => Tensor.Empty(shape, type);
             return new(
                 New([states, batch, Recurrence.Pad(s.Reads + s.Hidden)]), New([steps, batch, Recurrence.Pad(s.Gates)]), New([states, batch, s.Hidden]),
-                New([steps, batch, Recurrence.Pad(s.HeadParameters)]), New([states, batch, s.Width, slots]), New([steps, batch, slots]),
+                New([steps, batch, Recurrence.Pad(s.HeadParameters)]), New([memories, batch, s.Width, slots]), New([steps, batch, slots]),
                 New([steps, batch, s.Heads, slots]), New([steps, batch, s.Heads, slots]), New([steps, batch, s.Heads, slots]), New([states, batch, s.Heads, slots]), keeps);
         }
 
@@ -70,6 +77,15 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
 
         /// <summary>Likewise of those that a step takes over from the one before and hands on.</summary>
         public T* State<T>(Tensor tensor, int t, int b) where T : unmanaged => Recurrence.At<T>(tensor, Keeps ? t : t & 1, b);
+    }
+
+    /// <summary>The memories of a group of sequences on the CPU: those kept, and in the thread's own memory the last few steps' beside them.</summary>
+    readonly struct Memories<T>(Saved saved, int first, int size, int recent) where T : unmanaged
+    {
+        readonly T* scratch = ThreadScratch<NtmScan>.Take<T>((long)Recurrence.Group * recent * size);
+
+        /// <summary>M of sequence <paramref name="b"/> before step <paramref name="t"/>: [width, slots].</summary>
+        public T* this[int t, int b] => saved.Keeps && t % Every == 0 ? Recurrence.At<T>(saved.Memory, t / Every, b) : scratch + ((long)(b - first) * recent + t % recent) * size;
     }
 
     /// <summary>Runs the machine over a sequence.</summary>
@@ -85,7 +101,7 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
         (int time, int batch) = Check(x, weights, start, sizes);
         NtmSizes s = sizes;
         Tensor recurrent = weights.Recurrent ?? Tensor.Zeros([s.Gates, 0], x.DType);
-        Tensor memory = start.Memory.Contiguous(), before = start.Weightings.Contiguous(), reads = start.Reads.Contiguous(), hidden = start.Hidden.Contiguous();
+        Tensor memory = GpuBackend.Current is null ? start.Memory : start.Memory.Contiguous(), before = start.Weightings.Contiguous(), reads = start.Reads.Contiguous(), hidden = start.Hidden.Contiguous();
         Tensor cell = s.Controller == NtmController.Lstm ? start.Cell.Contiguous() : hidden;
         x = x.Contiguous();
 
@@ -95,17 +111,16 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
         Tensor y = Tensor.Empty([time, batch, s.Reads + s.Hidden], x.DType);
         Tensor lastMemory = Tensor.Empty([batch, s.Slots, s.Width], x.DType), lastWeightings = Tensor.Empty([batch, s.Heads, s.Slots], x.DType);
         Tensor lastCell = Tensor.Zeros([batch, s.Hidden], x.DType);
-        weightings = Tensor.Empty([time, batch, s.Heads, s.Slots], x.DType);
+        bool shows = saved.Keeps && GpuBackend.Current is null;                           // what is kept is shown
+        weightings = shows ? saved.Weighting.Slice(0, 1, time + 1).Slice(-1, 0, s.Slots) : Tensor.Empty([time, batch, s.Heads, s.Slots], x.DType);
 
         if (GpuBackend.Current is { } gpu)
             Launch(gpu, s, saved, x, weights, recurrent, new(memory, before, reads, hidden, cell), new(lastMemory, lastWeightings, reads, hidden, lastCell), y, weightings);
         else
         {
-            Forward forward = new(s, saved, x, memory, before, reads, hidden, cell, weights.HeadBias.Contiguous(),
-                Tensor.Empty([s.Reads + s.Hidden, Recurrence.Pad(s.Gates)], x.DType), Tensor.Empty([s.Hidden, Recurrence.Pad(s.HeadParameters)], x.DType),
-                Tensor.Empty([batch, s.PaddedSlots + s.Shifts + Recurrence.Lanes], x.DType), y, lastMemory, lastWeightings, lastCell, weightings);
-            Cpu.For(x.DType, 1, 1, new PackForward(s, weights.Read, recurrent, weights.Head, forward.RecurrentTransposed, forward.HeadTransposed));
-            Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, forward);
+            Panels toController = s.Controller == NtmController.Lstm ? Panels.Above(weights.Read.T, recurrent.T) : Panels.Of(weights.Read.T);
+            Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new Forward(s, saved, x, memory, before, reads, hidden, cell, weights.HeadBias.Contiguous(),
+                toController, Panels.Of(weights.Head.T), Tensor.Empty([batch, s.PaddedSlots + s.Shifts + Recurrence.Lanes], x.DType), y, lastMemory, lastWeightings, lastCell, weightings));
         }
 
         if (Record([y, lastMemory, lastWeightings, lastCell], [x, weights.Read, recurrent, weights.Head, weights.HeadBias, memory, before, reads, hidden, cell]) is { } node)
@@ -140,50 +155,36 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
         return (x.Shape[0], batch);
     }
 
-    /// <summary>Lays the weights out so that the forward products read along their outputs.</summary>
-    readonly struct PackForward(NtmSizes s, Tensor read, Tensor recurrent, Tensor head, Tensor recurrentTransposed, Tensor headTransposed) : ICpuKernel
-    {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            T* target = recurrentTransposed.Pointer<T>();
-            int stride = recurrentTransposed.Strides[0];
-            Recurrence.PackTransposed(read, target, stride);
-            Recurrence.PackTransposed(recurrent, target + (long)s.Reads * stride, stride);
-            Recurrence.PackTransposed(head, headTransposed.Pointer<T>(), headTransposed.Strides[0]);
-        }
-    }
-
     /// <summary>The loop over time, for groups of sequences.</summary>
     readonly struct Forward(
         NtmSizes s, Saved saved, Tensor x, Tensor memory, Tensor weightings, Tensor reads, Tensor hidden, Tensor cell, Tensor headBias,
-        Tensor recurrentTransposed, Tensor headTransposed, Tensor scratch, Tensor y, Tensor lastMemory, Tensor lastWeightings, Tensor lastCell, Tensor allWeightings) : ICpuKernel
+        Panels toController, Panels toHeads, Tensor scratch, Tensor y, Tensor lastMemory, Tensor lastWeightings, Tensor lastCell, Tensor allWeightings) : ICpuKernel
     {
-        public Tensor RecurrentTransposed => recurrentTransposed;
-        public Tensor HeadTransposed => headTransposed;
-
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             for (int group = start; group < end; group++)
             {
                 int first = group * Recurrence.Group, count = Math.Min(Recurrence.Group, x.Shape[1] - first);
-                for (int b = first; b < first + count; b++) Begin<V, T>(b);
+                Memories<T> memories = new(saved, first, s.Width * s.PaddedSlots, recent: 2);
+                for (int b = first; b < first + count; b++) Begin<V, T>(b, memories[0, b]);
                 for (int t = 0; t < x.Shape[0]; t++)
                 {
                     Controller<V, T>(t, first, count);
-                    for (int b = first; b < first + count; b++) Heads<V, T>(t, b);
+                    for (int b = first; b < first + count; b++) Heads<V, T>(t, b, memories[t, b], memories[t + 1, b]);
                 }
-                for (int b = first; b < first + count; b++) End<V, T>(b);
+                for (int b = first; b < first + count; b++) End<V, T>(b, memories[x.Shape[0], b]);
             }
         }
 
-        void Begin<V, T>(int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        void Begin<V, T>(int b, T* m) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            T* m = saved.State<T>(saved.Memory, 0, b), from = memory.Pointer<T>() + (long)b * s.Slots * s.Width;
+            Shape strides = memory.Strides;                                                // every sequence may begin with one and the same memory
+            T* from = memory.Pointer<T>() + (long)b * strides[0];
             T* w = saved.State<T>(saved.Weighting, 0, b);
             new Span<T>(m, s.Width * s.PaddedSlots).Clear();                             // the padding of memory and weightings is zero, and stays so
             new Span<T>(w, s.Heads * s.PaddedSlots).Clear();
             for (int i = 0; i < s.Slots; i++)
-                for (int j = 0; j < s.Width; j++) m[(long)j * s.PaddedSlots + i] = from[(long)i * s.Width + j];
+                for (int j = 0; j < s.Width; j++) m[(long)j * s.PaddedSlots + i] = from[(long)i * strides[1] + (long)j * strides[2]];
             for (int head = 0; head < s.Heads; head++)
                 Recurrence.Copy(weightings.Pointer<T>() + ((long)b * s.Heads + head) * s.Slots, w + (long)head * s.PaddedSlots, s.Slots);
             T* v = saved.State<T>(saved.V, 0, b);
@@ -203,8 +204,7 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
                 Recurrence.Copy(x.Pointer<T>() + ((long)t * x.Shape[1] + first + g) * gates, z + (long)g * gateStride, gates);
                 Recurrence.Copy(headBias.Pointer<T>(), p + (long)g * headStride, s.HeadParameters);
             }
-            int inner = s.Controller == NtmController.Lstm ? s.Reads + s.Hidden : s.Reads;
-            Recurrence.MultiplyAdd<V, T>(recurrentTransposed.Pointer<T>(), gateStride, v, vStride, inner, z, gateStride, gateStride, count);
+            toController.MultiplyAdd<V, T>(v, vStride, z, gateStride, count);
             for (int g = 0; g < count; g++)
             {
                 T* gate = z + (long)g * gateStride, h = next + (long)g * vStride + s.Reads;
@@ -214,14 +214,13 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
                     for (int j = 0; j < s.Hidden; j += V.Count)
                         Lanes.Store(h + j, 1, V.Tanh(Lanes.Load<V, T>(gate + j, 1, s.Hidden - j)), s.Hidden - j);
             }
-            Recurrence.MultiplyAdd<V, T>(headTransposed.Pointer<T>(), headStride, next + s.Reads, vStride, s.Hidden, p, headStride, headStride, count);
+            toHeads.MultiplyAdd<V, T>(next + s.Reads, vStride, p, headStride, count);
         }
 
         /// <summary>w_t, r_t and M_t of one sequence.</summary>
-        void Heads<V, T>(int t, int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        void Heads<V, T>(int t, int b, T* m, T* newMemory) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int padded = s.PaddedSlots, width = s.Width;
-            T* m = saved.State<T>(saved.Memory, t, b), newMemory = saved.State<T>(saved.Memory, t + 1, b);
             T* p = saved.Step<T>(saved.Head, t, b), norms = saved.Step<T>(saved.Norms, t, b), next = saved.State<T>(saved.V, t + 1, b);
             T* before = saved.State<T>(saved.Weighting, t, b), after = saved.State<T>(saved.Weighting, t + 1, b);
             NtmHead.Activate<V, T>(s, p);
@@ -231,17 +230,17 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
                 long row = (long)head * padded;
                 NtmAddressing.Forward<V, T>(s, m, norms, p + s.HeadOffset(head), before + row, saved.Step<T>(saved.Similarity, t, b) + row,
                     saved.Step<T>(saved.Content, t, b) + row, saved.Step<T>(saved.Shifted, t, b) + row, after + row, scratch.Pointer<T>() + (long)b * scratch.Strides[0]);
-                Recurrence.Copy(after + row, allWeightings.Pointer<T>() + (((long)t * x.Shape[1] + b) * s.Heads + head) * s.Slots, s.Slots);
+                if (!saved.Keeps) Recurrence.Copy(after + row, allWeightings.Pointer<T>() + (((long)t * x.Shape[1] + b) * s.Heads + head) * s.Slots, s.Slots);
                 if (head < s.ReadHeads) NtmHead.Read<V, T>(m, after + row, next + head * width, padded, width);
             }
             NtmHead.Write<V, T>(s, m, after, p, newMemory);
             Recurrence.Copy(next, y.Pointer<T>() + ((long)t * x.Shape[1] + b) * (s.Reads + s.Hidden), s.Reads + s.Hidden);
         }
 
-        void End<V, T>(int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        void End<V, T>(int b, T* m) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int time = x.Shape[0];
-            T* m = saved.State<T>(saved.Memory, time, b), to = lastMemory.Pointer<T>() + (long)b * s.Slots * s.Width;
+            T* to = lastMemory.Pointer<T>() + (long)b * s.Slots * s.Width;
             for (int i = 0; i < s.Slots; i++)
                 for (int j = 0; j < s.Width; j++) to[(long)i * s.Width + j] = m[(long)j * s.PaddedSlots + i];
             for (int head = 0; head < s.Heads; head++)
@@ -270,44 +269,34 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
         else
         {
             Tensor dHidden = Tensor.Empty([batch, Recurrence.Pad(s.Hidden)], x.DType);
-            Tensor recurrent = Tensor.Zeros([s.Gates, Recurrence.Pad(s.Reads + s.Hidden)], x.DType);      // no weight leads back to a feed-forward layer's own past
-            Tensor head = Tensor.Empty([s.HeadParameters, Recurrence.Pad(s.Hidden)], x.DType);
+            Tensor recurrent = s.Controller == NtmController.Lstm ? Input(2) : Tensor.Zeros([s.Gates, s.Hidden], x.DType);      // no weight leads back to a feed-forward layer's own past
             Tensor scratch = Tensor.Empty([batch, 2 * s.PaddedSlots + s.Shifts + Recurrence.Lanes], x.DType);
-
-            Cpu.For(x.DType, 1, 1, new PackBackward(s, Input(1), Input(2), Input(3), recurrent, head));
             Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new BackwardKernel(s, saved, dy,
-                dLastMemory, dLastWeightings, dLastCell, recurrent, head, dz, dp, dMemory, dWeightings, dv, dCell, dHidden, scratch));
+                dLastMemory, dLastWeightings, dLastCell, Panels.Beside(Input(1), recurrent), Panels.Of(Input(3)), dz, dp, dMemory, dWeightings, dv, dCell, dHidden, scratch));
         }
 
         int rows = time * batch;
         Tensor dzRows = dz.Reshape([rows, Recurrence.Pad(s.Gates)]).Slice(1, 0, s.Gates), dpRows = dp.Reshape([rows, Recurrence.Pad(s.HeadParameters)]).Slice(1, 0, s.HeadParameters);
         Tensor v = saved.V.Slice(0, 0, time).Reshape([rows, saved.V.Shape[2]]), h = saved.V.Slice(0, 1, time + 1).Reshape([rows, saved.V.Shape[2]]).Slice(1, s.Reads, s.Reads + s.Hidden);
-        if (NeedsGradient(0)) Summation.AddInto(dzRows.Reshape([time, batch, s.Gates]), InputGradient(0));
         if (NeedsGradient(1)) Gemm.Multiply(dzRows.T, v.Slice(1, 0, s.Reads), InputGradient(1), accumulate: true);                          // dW_r = sum over t of dz_t r_t-1^T
         if (NeedsGradient(2)) Gemm.Multiply(dzRows.T, v.Slice(1, s.Reads, inputs), InputGradient(2), accumulate: true);                     // dW_h = sum over t of dz_t h_t-1^T
         if (NeedsGradient(3)) Gemm.Multiply(dpRows.T, h, InputGradient(3), accumulate: true);                                               // dW_p = sum over t of dp_t h_t^T
         if (NeedsGradient(4)) Summation.AddInto(dpRows, InputGradient(4));                                           // db_p = sum over t of dp_t
-        if (NeedsGradient(5)) Summation.AddInto(dMemory.Slice(2, 0, s.Slots).Transpose(1, 2), InputGradient(5));
+        if (NeedsGradient(5))
+        {
+            Tensor gradient = Input(5).GradientToAccumulate().Transpose(1, 2);
+            Summation.AddInto(dMemory.Slice(2, 0, s.Slots), gradient.Strides[0] == 0 ? gradient.Slice(0, 0, 1) : gradient);
+        }
         if (NeedsGradient(6)) Summation.AddInto(dWeightings.Slice(2, 0, s.Slots), InputGradient(6));
+        if (NeedsGradient(0)) GiveInputGradient(0, s.Gates == dz.Shape[2] ? dz : dz.Slice(2, 0, s.Gates));
         if (NeedsGradient(7)) Summation.AddInto(dv.Slice(1, 0, s.Reads), InputGradient(7));
         if (s.Controller != NtmController.Lstm) return;
         if (NeedsGradient(8)) Summation.AddInto(dv.Slice(1, s.Reads, s.Reads + s.Hidden), InputGradient(8));
         if (NeedsGradient(9)) Summation.AddInto(dCell, InputGradient(9));
     }
 
-    /// <summary>Lays the weights out so that the backward products read along their inputs.</summary>
-    readonly struct PackBackward(NtmSizes s, Tensor read, Tensor recurrent, Tensor head, Tensor packedRecurrent, Tensor packedHead) : ICpuKernel
-    {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            Recurrence.Pack(read, packedRecurrent.Pointer<T>(), packedRecurrent.Strides[0]);
-            Recurrence.Pack(recurrent, packedRecurrent.Pointer<T>() + s.Reads, packedRecurrent.Strides[0]);
-            Recurrence.Pack(head, packedHead.Pointer<T>(), packedHead.Strides[0]);
-        }
-    }
-
     readonly struct BackwardKernel(
-        NtmSizes s, Saved saved, Tensor dy, Tensor? dLastMemory, Tensor? dLastWeightings, Tensor? dLastCell, Tensor recurrent, Tensor headWeight,
+        NtmSizes s, Saved saved, Tensor dy, Tensor? dLastMemory, Tensor? dLastWeightings, Tensor? dLastCell, Panels fromController, Panels fromHeads,
         Tensor dz, Tensor dp, Tensor dMemory, Tensor dWeightings, Tensor dv, Tensor dCell, Tensor dHidden, Tensor scratch) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
@@ -315,10 +304,15 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
             for (int group = start; group < end; group++)
             {
                 int first = group * Recurrence.Group, count = Math.Min(Recurrence.Group, dy.Shape[1] - first);
+                Memories<T> memories = new(saved, first, s.Width * s.PaddedSlots, recent: Every);
                 for (int b = first; b < first + count; b++) Begin<V, T>(b);
                 for (int t = dy.Shape[0] - 1; t >= 0; t--)
                 {
-                    for (int b = first; b < first + count; b++) Heads<V, T>(t, b);
+                    for (int b = first; b < first + count; b++)
+                    {
+                        if (t == dy.Shape[0] - 1 || (t + 1) % Every == 0) WriteAgain<V, T>(t, b, memories);
+                        Heads<V, T>(t, b, memories[t, b]);
+                    }
                     Controller<V, T>(t, first, count);
                 }
             }
@@ -337,11 +331,18 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
             if (dLastCell is { } cell) Recurrence.Copy(cell.Pointer<T>() + (long)b * s.Hidden, dCell.Pointer<T>() + (long)b * s.Hidden, s.Hidden);
         }
 
+        /// <summary>The memories since the last one kept, up to that before step <paramref name="t"/>.</summary>
+        void WriteAgain<V, T>(int t, int b, in Memories<T> memories) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            for (int u = t - t % Every; u < t; u++)
+                NtmHead.Write<V, T>(s, memories[u, b], saved.State<T>(saved.Weighting, u + 1, b), saved.Step<T>(saved.Head, u, b), memories[u + 1, b]);
+        }
+
         /// <summary>Back through write, read and addressing of one sequence: dp_t, and dM and dw of the step before.</summary>
-        void Heads<V, T>(int t, int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        void Heads<V, T>(int t, int b, T* m) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int padded = s.PaddedSlots, width = s.Width, outputs = s.Reads + s.Hidden;
-            T* m = saved.State<T>(saved.Memory, t, b), p = saved.Step<T>(saved.Head, t, b), norms = saved.Step<T>(saved.Norms, t, b);
+            T* p = saved.Step<T>(saved.Head, t, b), norms = saved.Step<T>(saved.Norms, t, b);
             T* before = saved.State<T>(saved.Weighting, t, b), w = saved.State<T>(saved.Weighting, t + 1, b);
             T* dm = dMemory.Pointer<T>() + (long)b * dMemory.Strides[0], dw = dWeightings.Pointer<T>() + (long)b * dWeightings.Strides[0];
             T* dHead = dp.Pointer<T>() + (long)t * dp.Strides[0] + (long)b * dp.Strides[1];
@@ -367,7 +368,7 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
             T* dHead = dp.Pointer<T>() + (long)t * dp.Strides[0] + (long)first * dp.Strides[1], dh = dHidden.Pointer<T>() + (long)first * dHidden.Strides[0];
             T* dState = dv.Pointer<T>() + (long)first * dv.Strides[0], dGates = dz.Pointer<T>() + (long)t * dz.Strides[0] + (long)first * dz.Strides[1];
             for (int g = 0; g < count; g++) Recurrence.Copy(dState + (long)g * dv.Strides[0] + s.Reads, dh + (long)g * dHidden.Strides[0], s.Hidden);
-            Recurrence.MultiplyAdd<V, T>(headWeight.Pointer<T>(), headWeight.Strides[0], dHead, dp.Strides[1], s.HeadParameters, dh, dHidden.Strides[0], headWeight.Strides[0], count);
+            fromHeads.MultiplyAdd<V, T>(dHead, dp.Strides[1], dh, dHidden.Strides[0], count);
             for (int g = 0; g < count; g++)
             {
                 T* gates = saved.Step<T>(saved.Gates, t, first + g), d = dGates + (long)g * dz.Strides[1], dHiddenRow = dh + (long)g * dHidden.Strides[0];
@@ -385,7 +386,7 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
                 }
                 new Span<T>(dState + (long)g * dv.Strides[0], dv.Strides[0]).Clear();
             }
-            Recurrence.MultiplyAdd<V, T>(recurrent.Pointer<T>(), recurrent.Strides[0], dGates, dz.Strides[1], s.Gates, dState, dv.Strides[0], recurrent.Strides[0], count);
+            fromController.MultiplyAdd<V, T>(dGates, dz.Strides[1], dState, dv.Strides[0], count);
         }
     }
 }

@@ -17,6 +17,7 @@ static unsafe class Recurrence
     public static int Pad(int size) => (size + Lanes - 1) / Lanes * Lanes;
 
     /// <summary>The address of sequence <paramref name="b"/> at step <paramref name="t"/> of a tensor [time, batch, ...].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static T* At<T>(Tensor tensor, int t, int b) where T : unmanaged => tensor.Pointer<T>() + (long)t * tensor.Strides[0] + (long)b * tensor.Strides[1];
 
     /// <summary>Copies <paramref name="count"/> values.</summary>
@@ -29,35 +30,6 @@ static unsafe class Recurrence
         {
             Copy(from, to, size);
             new Span<T>(to + size, padded - size).Clear();
-        }
-    }
-
-    /// <summary>target[j, i] = source[i, j], source [rows, columns] with any strides; the target's rows are <paramref name="stride"/> apart.</summary>
-    public static void PackTransposed<T>(Tensor source, T* target, int stride) where T : unmanaged
-    {
-        int rows = source.Shape[0], columns = source.Shape[1], rowStride = source.Strides[0], columnStride = source.Strides[1];
-        T* from = source.Pointer<T>();
-        for (int j0 = 0; j0 < columns; j0 += Lanes)                   // a block of columns at a time: its lines of the target stay in the cache
-        {
-            int width = Math.Min(Lanes, columns - j0);
-            T* to = target + (long)j0 * stride, row = from + (long)j0 * columnStride;
-            for (int i = 0; i < rows; i++, to++, row += rowStride)
-            {
-                T* s = row, t = to;
-                for (int j = 0; j < width; j++, s += columnStride, t += stride) *t = *s;
-            }
-        }
-    }
-
-    /// <summary>target[i, j] = source[i, j], source [rows, columns] with any strides; the target's rows are <paramref name="stride"/> apart.</summary>
-    public static void Pack<T>(Tensor source, T* target, int stride) where T : unmanaged
-    {
-        int rows = source.Shape[0], columns = source.Shape[1], rowStride = source.Strides[0], columnStride = source.Strides[1];
-        for (int i = 0; i < rows; i++)
-        {
-            T* from = source.Pointer<T>() + (long)i * rowStride, to = target + (long)i * stride;
-            if (columnStride == 1) Copy(from, to, columns);
-            else for (int j = 0; j < columns; j++) to[j] = from[(long)j * columnStride];
         }
     }
 
@@ -120,50 +92,51 @@ static unsafe class Recurrence
         }
     }
 
-    /// <summary>One sequence by eight vectors: enough independent sums to hide the latency of a product.</summary>
+    /// <summary>One sequence by four vectors, even and odd rows apart: enough independent sums to hide the latency of a product. Of vectors left over four rows at a time, for the same reason.</summary>
     static void One<V, T>(T* w, int stride, T* v, int inner, T* z, int outer)
         where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         int n = V.Count, o = 0;
-        for (; o + 8 * n <= outer; o += 8 * n)
+        for (; o + 4 * n <= outer; o += 4 * n)
         {
             V a0 = V.Load(z + o), a1 = V.Load(z + o + n), a2 = V.Load(z + o + 2 * n), a3 = V.Load(z + o + 3 * n);
-            V a4 = V.Load(z + o + 4 * n), a5 = V.Load(z + o + 5 * n), a6 = V.Load(z + o + 6 * n), a7 = V.Load(z + o + 7 * n);
+            V b0 = V.Zero, b1 = V.Zero, b2 = V.Zero, b3 = V.Zero;
             T* row = w + o;
-            for (int j = 0; j < inner; j++, row += stride)
+            int j = 0;
+            for (; j + 2 <= inner; j += 2, row += stride)
             {
-                V x = V.Create(v[j]);
+                V x = V.Create(v[j]), y = V.Create(v[j + 1]);
                 a0 = V.Fma(x, V.Load(row), a0);
                 a1 = V.Fma(x, V.Load(row + n), a1);
                 a2 = V.Fma(x, V.Load(row + 2 * n), a2);
                 a3 = V.Fma(x, V.Load(row + 3 * n), a3);
-                a4 = V.Fma(x, V.Load(row + 4 * n), a4);
-                a5 = V.Fma(x, V.Load(row + 5 * n), a5);
-                a6 = V.Fma(x, V.Load(row + 6 * n), a6);
-                a7 = V.Fma(x, V.Load(row + 7 * n), a7);
+                row += stride;
+                b0 = V.Fma(y, V.Load(row), b0);
+                b1 = V.Fma(y, V.Load(row + n), b1);
+                b2 = V.Fma(y, V.Load(row + 2 * n), b2);
+                b3 = V.Fma(y, V.Load(row + 3 * n), b3);
             }
-            V.Store(z + o, a0); V.Store(z + o + n, a1); V.Store(z + o + 2 * n, a2); V.Store(z + o + 3 * n, a3);
-            V.Store(z + o + 4 * n, a4); V.Store(z + o + 5 * n, a5); V.Store(z + o + 6 * n, a6); V.Store(z + o + 7 * n, a7);
-        }
-        for (; o + 2 * n <= outer; o += 2 * n)
-        {
-            V a0 = V.Load(z + o), a1 = V.Load(z + o + n);
-            T* row = w + o;
-            for (int j = 0; j < inner; j++, row += stride)
+            if (j < inner)
             {
                 V x = V.Create(v[j]);
-                a0 = V.Fma(x, V.Load(row), a0);
-                a1 = V.Fma(x, V.Load(row + n), a1);
+                (a0, a1, a2, a3) = (V.Fma(x, V.Load(row), a0), V.Fma(x, V.Load(row + n), a1), V.Fma(x, V.Load(row + 2 * n), a2), V.Fma(x, V.Load(row + 3 * n), a3));
             }
-            V.Store(z + o, a0);
-            V.Store(z + o + n, a1);
+            V.Store(z + o, a0 + b0); V.Store(z + o + n, a1 + b1); V.Store(z + o + 2 * n, a2 + b2); V.Store(z + o + 3 * n, a3 + b3);
         }
-        if (o < outer)
+        for (; o < outer; o += n)
         {
-            V a = V.Load(z + o);
+            V a = V.Load(z + o), b = V.Zero, c = V.Zero, d = V.Zero;
             T* row = w + o;
-            for (int j = 0; j < inner; j++, row += stride) a = V.Fma(V.Create(v[j]), V.Load(row), a);
-            V.Store(z + o, a);
+            int j = 0;
+            for (; j + 4 <= inner; j += 4, row += 4 * stride)
+            {
+                a = V.Fma(V.Create(v[j]), V.Load(row), a);
+                b = V.Fma(V.Create(v[j + 1]), V.Load(row + stride), b);
+                c = V.Fma(V.Create(v[j + 2]), V.Load(row + 2 * stride), c);
+                d = V.Fma(V.Create(v[j + 3]), V.Load(row + 3 * stride), d);
+            }
+            for (; j < inner; j++, row += stride) a = V.Fma(V.Create(v[j]), V.Load(row), a);
+            V.Store(z + o, a + b + (c + d));
         }
     }
 

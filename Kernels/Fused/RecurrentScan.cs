@@ -171,21 +171,19 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
 
         bool keeps = Tape.IsRecording && (x.RequiresGradient || recurrent.RequiresGradient || bias.RequiresGradient || hidden.RequiresGradient || cell.RequiresGradient);
         int steps = keeps ? time : Math.Min(time, 1), states = keeps ? time + 1 : 2;
-        Saved saved = new(Tensor.Zeros([steps, batch, Recurrence.Pad(gates)], type), Tensor.Zeros([states, batch, size], type), Tensor.Zeros([states, batch, size], type), keeps);
         Order order = new(lengths?.Contiguous(), reverse, time);
+        Saved saved = new(Kept([steps, batch, Recurrence.Pad(gates)], type, order), Kept([states, batch, size], type, order), Kept([states, batch, size], type, order), keeps);
         if (C.InputApart) bias = bias.Contiguous();
         Tensor y = Tensor.Empty([time, batch, size], type), lastHidden = Tensor.Empty([batch, size], type), lastCell = Tensor.Empty([batch, size], type);
         if (GpuBackend.Current is { } gpu) Forward(gpu, saved, order, x, recurrent, bias, hidden, cell, y, lastHidden, lastCell);
-        else
-        {
-            Tensor transposed = Tensor.Zeros([size, Recurrence.Pad(gates)], type);
-            Cpu.For(type, 1, 1, new PackKernel(recurrent, transposed, Transpose: true));
-            Cpu.For(type, Groups(batch), 1, new ForwardKernel(saved, order, x, bias, hidden, cell, transposed, y, lastHidden, lastCell));
-        }
+        else Cpu.For(type, Groups(batch), 1, new ForwardKernel(saved, order, x, bias, hidden, cell, Panels.Of(recurrent.T), y, lastHidden, lastCell));
 
         if (Record([y, lastHidden, lastCell], [x, recurrent, bias, hidden, cell]) is { } node) (node.saved, node.order) = (saved, order);
         return (y, lastHidden, lastCell);
     }
+
+    /// <summary>Memory for every step; zero if some sequences end before and leave a part of it out.</summary>
+    static Tensor Kept(Shape shape, DType type, in Order order) => order.Lengths is null && GpuBackend.Current is null ? Tensor.Empty(shape, type) : Tensor.Zeros(shape, type);
 
     static int Groups(int batch) => (batch + Recurrence.Group - 1) / Recurrence.Group;
 
@@ -217,23 +215,13 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
         }
     }
 
-    /// <summary>Lays the recurrent weight out so that the products read along their outputs.</summary>
-    readonly struct PackKernel(Tensor recurrent, Tensor packed, bool Transpose) : ICpuKernel
-    {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            if (Transpose) Recurrence.PackTransposed(recurrent, packed.Pointer<T>(), packed.Strides[0]);
-            else Recurrence.Pack(recurrent, packed.Pointer<T>(), packed.Strides[0]);
-        }
-    }
-
     /// <summary>The loop over the steps, for groups of sequences that share the loads of the weight.</summary>
     readonly struct ForwardKernel(
-        Saved saved, Order order, Tensor x, Tensor bias, Tensor hidden, Tensor cell, Tensor transposed, Tensor y, Tensor lastHidden, Tensor lastCell) : ICpuKernel
+        Saved saved, Order order, Tensor x, Tensor bias, Tensor hidden, Tensor cell, Panels weight, Tensor y, Tensor lastHidden, Tensor lastCell) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            int size = hidden.Shape[1], gates = C.Gates * size, batch = x.Shape[1], stride = transposed.Strides[0];
+            int size = hidden.Shape[1], gates = C.Gates * size, batch = x.Shape[1], stride = saved.Z.Strides[1];
             for (int group = start; group < end; group++)
             {
                 int first = group * Recurrence.Group, count = Math.Min(Recurrence.Group, batch - first), longest = order.Longest(first, count);
@@ -247,8 +235,7 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
                 {
                     for (int b = first; b < first + count; b++)
                         if (k < order.Length(b)) Recurrence.Copy(C.InputApart ? bias.Pointer<T>() : Recurrence.At<T>(x, order.Time(k, b), b), saved.Step<T>(saved.Z, k, b), gates);
-                    Recurrence.MultiplyAdd<V, T>(transposed.Pointer<T>(), stride, saved.State<T>(saved.Hidden, k, first), size, size,
-                        saved.Step<T>(saved.Z, k, first), stride, stride, count);
+                    weight.MultiplyAdd<V, T>(saved.State<T>(saved.Hidden, k, first), size, saved.Step<T>(saved.Z, k, first), stride, count);
                     for (int b = first; b < first + count; b++) Step<V, T>(k, b, size);
                 }
                 for (int b = first; b < first + count; b++)
@@ -281,21 +268,19 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
         Tensor x = Input(0), recurrent = Input(1), hidden = Input(3);
         int time = x.Shape[0], batch = x.Shape[1], size = hidden.Shape[1], gates = C.Gates * size, rows = time * batch;
         DType type = x.DType;
-        Tensor dz = Tensor.Zeros([time, batch, Recurrence.Pad(gates)], type), dHidden = Tensor.Zeros([batch, Recurrence.Pad(size)], type), dCell = Tensor.Zeros([batch, size], type);
-        Tensor dx = NeedsGradient(0) ? InputGradient(0) : Tensor.Zeros(x.Shape, type), target = dx;
+        // Where step k is at time k and z begins as x, dz is dx.
+        bool same = !C.InputApart && !order.Reverse && order.Lengths is null && GpuBackend.Current is null;
+        Tensor dz = Kept([time, batch, Recurrence.Pad(gates)], type, order), dHidden = Tensor.Zeros([batch, Recurrence.Pad(size)], type), dCell = Tensor.Zeros([batch, size], type);
+        Tensor dx = same ? dz : NeedsGradient(0) ? InputGradient(0) : Tensor.Zeros(x.Shape, type), target = dx;
         if (!dx.IsContiguous) dx = Tensor.Zeros(x.Shape, type);
 
         Tensor dy = OutputGradient();
         Tensor? dLastHidden = HasOutputGradient(1) ? OutputGradient(1) : null, dLastCell = C.HasCell && HasOutputGradient(2) ? OutputGradient(2) : null;
         if (GpuBackend.Current is { } gpu) Backward(gpu, saved, order, recurrent, dy, dLastHidden, dLastCell, dz, dx, dHidden, dCell);
-        else
-        {
-            Tensor packed = Tensor.Zeros([gates, Recurrence.Pad(size)], type);
-            Cpu.For(type, 1, 1, new PackKernel(recurrent, packed, Transpose: false));
-            Cpu.For(type, Groups(batch), 1, new BackwardKernel(saved, order, dy, dLastHidden, dLastCell, packed, dz, dx, dHidden, dCell));
-        }
+        else Cpu.For(type, Groups(batch), 1, new BackwardKernel(saved, order, dy, dLastHidden, dLastCell, Panels.Of(recurrent), dz, same ? null : dx, dHidden, dCell));
 
-        if (!target.IsContiguous) Summation.AddInto(dx, target);
+        if (same && NeedsGradient(0)) GiveInputGradient(0, dz.Shape[2] == gates ? dz : dz.Slice(2, 0, gates));
+        else if (!target.IsContiguous) Summation.AddInto(dx, target);
         Tensor dzRows = dz.Reshape([rows, Recurrence.Pad(gates)]).Slice(1, 0, gates);
         if (NeedsGradient(1)) Gemm.Multiply(dzRows.T, saved.Hidden.Slice(0, 0, time).Reshape([rows, size]), InputGradient(1), accumulate: true);
         if (C.InputApart && NeedsGradient(2)) Summation.AddInto(dzRows, InputGradient(2));
@@ -304,7 +289,7 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
     }
 
     readonly struct BackwardKernel(
-        Saved saved, Order order, Tensor dy, Tensor? dLastHidden, Tensor? dLastCell, Tensor packed, Tensor dz, Tensor dx, Tensor dHidden, Tensor dCell) : ICpuKernel
+        Saved saved, Order order, Tensor dy, Tensor? dLastHidden, Tensor? dLastCell, Panels weight, Tensor dz, Tensor? dx, Tensor dHidden, Tensor dCell) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
@@ -321,7 +306,7 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
                 {
                     for (int b = first; b < first + count; b++)
                         if (k < order.Length(b)) Step<V, T>(k, b, size);
-                    Recurrence.MultiplyAdd<V, T>(packed.Pointer<T>(), stride, Recurrence.At<T>(dz, k, first), dz.Strides[1], gates, dHidden.Pointer<T>() + (long)first * stride, stride, stride, count);
+                    weight.MultiplyAdd<V, T>(Recurrence.At<T>(dz, k, first), dz.Strides[1], dHidden.Pointer<T>() + (long)first * stride, stride, count);
                 }
             }
         }
@@ -332,7 +317,7 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
             T* dh = dHidden.Pointer<T>() + (long)b * dHidden.Strides[0];
             Recurrence.Add<V, T>(Recurrence.At<T>(dy, t, b), dh, size);
             RecurrentStep<C>.Backward<V, T>(saved.Step<T>(saved.Z, k, b), saved.State<T>(saved.Hidden, k, b), saved.State<T>(saved.Cell, k, b), saved.State<T>(saved.Cell, k + 1, b),
-                dh, dCell.Pointer<T>() + (long)b * size, Recurrence.At<T>(dz, k, b), Recurrence.At<T>(dx, t, b), size);
+                dh, dCell.Pointer<T>() + (long)b * size, Recurrence.At<T>(dz, k, b), dx is { } sum ? Recurrence.At<T>(sum, t, b) : null, size);
         }
     }
 }
