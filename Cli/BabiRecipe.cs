@@ -26,7 +26,7 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
 
     public override IReadOnlyList<(Setting, object?)> Defaults { get; } =
     [
-        .. Common((LinearEpochs + Epochs) * Epoch, QuestionsInBatch, learningRate: .01, logEvery: Epoch), Settings.Data.Open, number.Is(1), width.Is(20), hops.Is(3), capacity.Is(50),
+        .. Common((LinearEpochs + Epochs) * Epoch, QuestionsInBatch, learningRate: .005, logEvery: Epoch), Settings.Data.Open, number.Is(1), width.Is(20), hops.Is(3), capacity.Is(50),
         tying.Is("adjacent"), position.Is(true), time.Is(true), noise.Is(.1), linear.Is(LinearEpochs * Epoch), words.Open,
     ];
 
@@ -70,15 +70,15 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
 
     public override TrainerOptions Complete(RunConfiguration run, TrainerOptions options) => options with
     {
-        ClipNorm = MostNorm,
-        Schedule = new LinearStartSchedule(run.LearningRate, run.Get(linear) / run.Batch, Math.Max(1, EpochsToHalve * Epoch / run.Batch)),
+        ClipEachNorm = MostNorm,                                    // footnote of section 5: of each matrix by itself
+        Schedule = new HalvedSchedule(run.LearningRate, run.Get(linear) / run.Batch, Math.Max(1, EpochsToHalve * Epoch / run.Batch)),
         Validation = new(),
     };
 
-    /// <summary>Half the rate while the network is linear; then the whole rate, halved every 25 epochs (sections 4.1 and 4.2).</summary>
-    sealed record LinearStartSchedule(double Whole, int Linear, int Halves) : LearningRateSchedule
+    /// <summary>The whole rate while the network is linear; then halved every 25 epochs (section 4.2).</summary>
+    sealed record HalvedSchedule(double Whole, int Linear, int Halves) : LearningRateSchedule
     {
-        protected override double Rate(long t) => t < Linear ? Whole / 2 : Whole * Math.Pow(.5, (t - Linear) / Halves);
+        protected override double Rate(long t) => t < Linear ? Whole : Whole * Math.Pow(.5, (t - Linear) / Halves);
     }
 
     public override string Describe(RunConfiguration run) => $"memn2n, {run.Get(hops)} hops, width {run.Get(width)}, {run.Get(tying)}, story task {run.Get(number)}"

@@ -131,7 +131,8 @@ public sealed class MemN2N : Module
     readonly record struct Bags(Tensor Words, Tensor First, Tensor Second, Tensor Column);
 
     /// <summary>
-    /// Section 4.1: the words' weights <c>l_kj = (1 - j/J) - (k/d) (1 - 2j/J)</c> for word j of J in column k of d, both from 1; or 1 in a bag of words.
+    /// Section 4.1: the words' weights <c>l_kj = 2 ((1 - j/J) - (k/d) (1 - 2j/J))</c> for word j of J in column k of d, both from 1; or 1 in a bag of words. The 2 is not in the paper but in the
+    /// program that its authors released, <c>1 + 4 (k - (d+1)/2) (j - (J+1)/2) / (d J)</c>: it makes the mean weight 1, as in a bag of words. Without it the three hops of task 16 are not found.
     /// </summary>
     Bags Encode(Tensor words, Tensor counts)
     {
@@ -146,8 +147,8 @@ public sealed class MemN2N : Module
             double n = lengths[i];
             for (int j = 1; j <= n; j++)
             {
-                first[i * longest + j - 1] = Options.PositionEncoding ? 1 - j / n : 1;
-                second[i * longest + j - 1] = -(1 - 2 * j / n);
+                first[i * longest + j - 1] = Options.PositionEncoding ? 2 * (1 - j / n) : 1;
+                second[i * longest + j - 1] = -2 * (1 - 2 * j / n);
             }
         }
         Bags bags = new(words, Constant(first, words.Shape), Constant(second, words.Shape), Constant(column, [Options.Width]));

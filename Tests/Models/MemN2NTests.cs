@@ -37,7 +37,7 @@ public sealed class MemN2NTests
         bool adjacent = o.Tying == MemoryTying.Adjacent;
         double[] Sentence(string table, int[] words) => [.. Enumerable.Range(1, d).Select(k => words.Select((x, j) =>
         {
-            double l = o.PositionEncoding ? 1 - (j + 1.0) / words.Length - (double)k / d * (1 - 2 * (j + 1.0) / words.Length) : 1;
+            double l = o.PositionEncoding ? 2 * (1 - (j + 1.0) / words.Length - (double)k / d * (1 - 2 * (j + 1.0) / words.Length)) : 1;
             return l * parameters[table][x * d + k - 1];
         }).Sum())];
         double[][] Memories(string name) => [.. example.Story.Select((s, i) =>
