@@ -17,4 +17,9 @@ sealed record Report(string Title, string[] Columns, IReadOnlyList<string[]> Row
         foreach (string[] row in Rows) table.AddRow([.. row.Select(text => new Text(text))]);
         session.Console.Write(table);
     }
+
+    /// <summary>The same table for a file.</summary>
+    public string ToMarkdown() => $"{Title}\n\n{Line(Columns)}{Line([.. Columns.Select(_ => "---:")])}{string.Concat(Rows.Select(Line))}";
+
+    static string Line(string[] cells) => $"| {string.Join(" | ", cells)} |\n";
 }

@@ -34,6 +34,12 @@ public sealed record MemN2NOptions
     /// <summary>Whether the age of a sentence counts (section 4.1).</summary>
     public bool TimeEncoding { get; init; } = true;
 
+    /// <summary>
+    /// Whether the places up to <see cref="Capacity"/> that no sentence fills are memories too (section 4.2 pads stories with a null symbol, whose embedding is zero): they match any question by
+    /// 0 and give 0, so that a hop can look at nothing.
+    /// </summary>
+    public bool NullMemories { get; init; } = true;
+
     /// <summary>In training, the probability of an empty memory before each sentence (RN, section 4.1): ages then differ from one reading of a story to the next.</summary>
     public double TimeNoise { get; init; } = .1;
 }
@@ -104,7 +110,7 @@ public sealed class MemN2N : Module
         int slots = stories.Sentences.Shape[1];
         if (slots > Options.Capacity) throw new ShapeException(nameof(MemN2N), $"stories of {slots} sentences {stories.Sentences.Shape}; at most {Options.Capacity} were expected.");
         Bags sentences = Encode(stories.Sentences, stories.SentenceWords), questions = Encode(stories.Questions, stories.QuestionWords);
-        (Tensor ages, Tensor present) = Ages(stories.SentenceWords);
+        (Tensor ages, Tensor present, Tensor nulls) = Ages(stories.SentenceWords);
         Tensor visible = present.Squeeze(2), hidden = (visible - 1) * 1e9;            // [batch, slots]: 1 and 0; 0 and -1e9
 
         Tensor u = Embed(b, questions), m = default, read = default;                  // [batch, d]
@@ -114,7 +120,7 @@ public sealed class MemN2N : Module
             else if (Options.Tying == MemoryTying.Adjacent) m = read;                 // A^(k+1) = C^k
             if (k == 0 || Options.Tying == MemoryTying.Adjacent) read = Memories(c[k], timesC[k]);
             Tensor match = m.MatMul(u.Unsqueeze(2)).Squeeze(2);
-            p[k] = IsLinear ? match * visible : (match + hidden).Softmax();           // (1) p_i = softmax(u^T m_i)
+            p[k] = IsLinear ? match * visible : Tensor.Concat(-1, match + hidden, nulls).Softmax().Slice(-1, 0, slots);       // (1) p_i = softmax(u^T m_i)
             Tensor o = p[k].Unsqueeze(1).MatMul(read).Squeeze(1);                     // (2) o = sum_i p_i c_i
             u = (h is { } matrix ? u.Linear(matrix) : u) + o;                         // (4) u^(k+1) = u^k + o^k, or H u^k + o^k
         }
@@ -165,16 +171,21 @@ public sealed class MemN2N : Module
         return Options.PositionEncoding ? first + bags.Column * table.EmbeddingBag(bags.Words, bags.Second) : first;
     }
 
-    /// <summary>How many memories are newer than each sentence, empty ones included, and 1 where there is a sentence: both [batch, slots, 1].</summary>
-    (Tensor Ages, Tensor Present) Ages(Tensor counts)
+    /// <summary>
+    /// How many memories are newer than each sentence, empty ones included, and 1 where there is a sentence, both [batch, slots, 1]; and [batch, 1], the match of all null memories as one: n
+    /// matches of 0 weigh as much in a softmax as one of ln n.
+    /// </summary>
+    (Tensor Ages, Tensor Present, Tensor Nulls) Ages(Tensor counts)
     {
         int slots = counts.Shape[1], count = counts.Count;
         int[] lengths = ArrayPool<int>.Shared.Rent(count), ages = ArrayPool<int>.Shared.Rent(count);
-        double[] present = ArrayPool<double>.Shared.Rent(count);
+        double[] present = ArrayPool<double>.Shared.Rent(count), nulls = ArrayPool<double>.Shared.Rent(counts.Shape[0]);
         counts.CopyTo(lengths.AsSpan(0, count));
         ages.AsSpan(0, count).Clear();
         present.AsSpan(0, count).Clear();
         for (int i = 0; i < counts.Shape[0]; i++)
+        {
+            int left = Options.NullMemories ? Options.Capacity : 0;
             for (int slot = slots - 1, age = 0; slot >= 0; slot--)
             {
                 int at = i * slots + slot;
@@ -182,12 +193,16 @@ public sealed class MemN2N : Module
                 if (IsTraining && Options.TimeNoise > 0 && Noise.NextDouble() < Options.TimeNoise) age++;
                 ages[at] = Math.Min(age++, Options.Capacity - 1);
                 present[at] = 1;
+                left--;
             }
+            nulls[i] = left > 0 ? Math.Log(left) : -1e9;
+        }
         Shape shape = [counts.Shape[0], slots, 1];
-        (Tensor, Tensor) result = (Tensor.From(ages.AsSpan(0, count), shape), Constant(present, shape));
+        (Tensor, Tensor, Tensor) result = (Tensor.From(ages.AsSpan(0, count), shape), Constant(present, shape), Constant(nulls, [counts.Shape[0], 1]));
         ArrayPool<int>.Shared.Return(lengths);
         ArrayPool<int>.Shared.Return(ages);
         ArrayPool<double>.Shared.Return(present);
+        ArrayPool<double>.Shared.Return(nulls);
         return result;
     }
 
