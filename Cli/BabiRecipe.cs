@@ -79,7 +79,7 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
     {
         ClipEachNorm = MostNorm,                                    // footnote of section 5: of each matrix by itself
         Schedule = new HalvedSchedule(run.LearningRate, run.Get(linear) / run.Batch, Math.Max(1, EpochsToHalve * Epoch / run.Batch)),
-        Validation = new(),
+        Validation = new(KeepsBest: false),
     };
 
     /// <summary>The whole rate while the network is linear; then halved every 25 epochs (section 4.2).</summary>

@@ -226,7 +226,7 @@ public sealed class Trainer
         if (cost <= State.BestValidation)                          // of equal ones the last, which has seen more
         {
             State.BestValidation = cost.Value;
-            if (folder is not null) objective.Model.Save(folder.BestPath);
+            if (folder is not null && options.Validation!.KeepsBest) objective.Model.Save(folder.BestPath);
         }
         // Before the next checkpoint, so that no checkpoint counts a line that is not there.
         folder?.Append(metrics);

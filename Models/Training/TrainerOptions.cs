@@ -90,7 +90,8 @@ public sealed record TrainerOptions
 /// <param name="Length">Their length, of a task that has sequences of several; null for the longest that it trains on.</param>
 /// <param name="Sequences">How many; a task that is tested on what a file holds may take them all.</param>
 /// <param name="Batch">How many side by side.</param>
-public sealed record Validation(int? Length = null, int Sequences = 20, int Batch = 10)
+/// <param name="KeepsBest">Whether the parameters that did best in it are kept; else it is only logged, and a run's parameters are its last.</param>
+public sealed record Validation(int? Length = null, int Sequences = 20, int Batch = 10, bool KeepsBest = true)
 {
     internal void Check()
     {

@@ -97,9 +97,9 @@ public class StoryAndOneShotTests
         string markdown = File.ReadAllText(Path.Combine(scratch["all"], "table.md"));
         Assert.That(markdown, Does.Contain("| task | error, % |").And.Contain("| mean |"));
 
-        DateTime written = File.GetLastWriteTimeUtc(Path.Combine(scratch["all"], "task-1-seed-1", "checkpoint.safetensors"));
+        DateTime written = File.GetLastWriteTimeUtc(Path.Combine(scratch["all"], "task-1-seed-1", "metrics.jsonl"));
         Assert.That(Run.Here([.. all, "--runs", "2"]).Output, Is.EqualTo(output));
-        Assert.That(File.GetLastWriteTimeUtc(Path.Combine(scratch["all"], "task-1-seed-1", "checkpoint.safetensors")), Is.EqualTo(written), "nothing was trained again");
+        Assert.That(File.GetLastWriteTimeUtc(Path.Combine(scratch["all"], "task-1-seed-1", "metrics.jsonl")), Is.EqualTo(written), "nothing was trained again");
         (code, _, error) = Run.Here([.. all, "--hops", "2"]);
         Assert.That((code, error), Is.EqualTo((2, error)).And.Matches<(int, string Error)>(x => x.Error.Contains("other options")));
         Run.Refuses(["train", "babi", "--runs", "2", "--out", scratch["x"]], "--runs", "--story-task all");
