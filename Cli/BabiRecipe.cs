@@ -19,6 +19,7 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
     static readonly Setting<int> capacity = Setting.Count("capacity", "The most sentences that are kept, the newest.", most: 100_000);
     static readonly Setting<string> tying = Setting.Choice("tying", "Which weights the hops share.", "adjacent", "layer-wise");
     static readonly Setting<bool> position = Setting.Switch("position-encoding", "Whether the order of a sentence's words counts.");
+    static readonly Setting<double> scale = Setting.Number("position-scale", "What the weights of positions are multiplied by; 1 is the formula as the paper prints it.");
     static readonly Setting<bool> time = Setting.Switch("time-encoding", "Whether the age of a sentence counts.");
     static readonly Setting<bool> nulls = Setting.Switch("null-memories", "Whether places that no sentence fills can be looked at: they hold zeros.");
     static readonly Setting<double> noise = Setting.Number("time-noise", "The probability of an empty memory before each sentence in training.", end: 1, orLeast: true);
@@ -30,7 +31,7 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
     public override IReadOnlyList<(Setting, object?)> Defaults { get; } =
     [
         .. Common((LinearEpochs + Epochs) * Epoch, QuestionsInBatch, learningRate: .005, logEvery: Epoch), Settings.Data.Open, Number.Is(1), width.Is(20), hops.Is(3), capacity.Is(50),
-        tying.Is("adjacent"), position.Is(true), time.Is(true), nulls.Is(true), noise.Is(.1), linear.Is(LinearEpochs * Epoch), words.Open,
+        tying.Is("adjacent"), position.Is(true), scale.Is(2), time.Is(true), nulls.Is(true), noise.Is(.1), linear.Is(LinearEpochs * Epoch), words.Open,
     ];
 
     public override void Check(RunConfiguration run)
@@ -65,6 +66,7 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
         Capacity = run.Get(capacity),
         Tying = run.Get(tying) == "adjacent" ? MemoryTying.Adjacent : MemoryTying.LayerWise,
         PositionEncoding = run.Get(position),
+        PositionScale = run.Get(scale),
         TimeEncoding = run.Get(time),
         NullMemories = run.Get(nulls),
         TimeNoise = run.Get(noise),

@@ -31,6 +31,12 @@ public sealed record MemN2NOptions
     /// <summary>Whether the order of a sentence's words counts (PE, section 4.1); else it is a bag of words (BoW).</summary>
     public bool PositionEncoding { get; init; } = true;
 
+    /// <summary>
+    /// What the weights of positions are multiplied by. The paper prints 1; the program that its authors released has 2, <c>1 + 4 (k - (d+1)/2) (j - (J+1)/2) / (d J)</c>, so that their mean is 1
+    /// as in a bag of words. With 1 the three hops of task 16 are not found.
+    /// </summary>
+    public double PositionScale { get; init; } = 2;
+
     /// <summary>Whether the age of a sentence counts (section 4.1).</summary>
     public bool TimeEncoding { get; init; } = true;
 
@@ -68,6 +74,7 @@ public sealed class MemN2N : Module
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Width, 1, nameof(options.Width));
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Hops, 1, nameof(options.Hops));
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Capacity, 1, nameof(options.Capacity));
+        if (!(options.PositionScale > 0 && double.IsFinite(options.PositionScale))) throw new ArgumentOutOfRangeException(nameof(options.PositionScale), options.PositionScale, "A number above 0 was expected.");
         if (!(options.TimeNoise is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(options.TimeNoise), options.TimeNoise, "A probability below 1 was expected.");
         (Vocabulary, Options, Noise) = (vocabulary, options, noise);
         (a, c, timesA, timesC) = (new Tensor[options.Hops], new Tensor[options.Hops], new Tensor[options.Hops], new Tensor[options.Hops]);
@@ -137,13 +144,14 @@ public sealed class MemN2N : Module
     readonly record struct Bags(Tensor Words, Tensor First, Tensor Second, Tensor Column);
 
     /// <summary>
-    /// Section 4.1: the words' weights <c>l_kj = 2 ((1 - j/J) - (k/d) (1 - 2j/J))</c> for word j of J in column k of d, both from 1; or 1 in a bag of words. The 2 is not in the paper but in the
-    /// program that its authors released, <c>1 + 4 (k - (d+1)/2) (j - (J+1)/2) / (d J)</c>: it makes the mean weight 1, as in a bag of words. Without it the three hops of task 16 are not found.
+    /// Section 4.1: the words' weights <c>l_kj = (1 - j/J) - (k/d) (1 - 2j/J)</c> for word j of J in column k of d, both from 1, times <see cref="MemN2NOptions.PositionScale"/>; or 1 in a bag
+    /// of words.
     /// </summary>
     Bags Encode(Tensor words, Tensor counts)
     {
         int longest = words.Shape[^1];
         int[] lengths = ArrayPool<int>.Shared.Rent(counts.Count);
+        double scale = Options.PositionScale;
         double[] first = ArrayPool<double>.Shared.Rent(words.Count), second = ArrayPool<double>.Shared.Rent(words.Count);
         counts.CopyTo(lengths.AsSpan(0, counts.Count));
         first.AsSpan(0, words.Count).Clear();
@@ -153,8 +161,8 @@ public sealed class MemN2N : Module
             double n = lengths[i];
             for (int j = 1; j <= n; j++)
             {
-                first[i * longest + j - 1] = Options.PositionEncoding ? 2 * (1 - j / n) : 1;
-                second[i * longest + j - 1] = -2 * (1 - 2 * j / n);
+                first[i * longest + j - 1] = Options.PositionEncoding ? scale * (1 - j / n) : 1;
+                second[i * longest + j - 1] = -scale * (1 - 2 * j / n);
             }
         }
         Bags bags = new(words, Constant(first, words.Shape), Constant(second, words.Shape), Constant(column, [Options.Width]));
