@@ -65,8 +65,12 @@ static class AskCommand
         int kept = sentences.Length - left;
         for (int i = 0; i < sentences.Length; i++)
             table.AddRow([new Text(string.Join(' ', sentences[i])), .. Enumerable.Range(0, hops).Select(k => new Text(i < left ? "forgotten" : $"{attention[k * kept + i - left]:0.000}"))]);
+        table.AddRow([new Text("(nothing)"), .. Enumerable.Range(0, hops).Select(k => new Text($"{Nothing(attention, kept, k):0.000}"))]);
         session.Console.Write(table);
     }
+
+    /// <summary>What a hop gave to no sentence, but to the null memories.</summary>
+    static float Nothing(float[] attention, int kept, int hop) => Math.Max(0, 1 - attention.AsSpan(hop * kept, kept).ToArray().Sum());
 
     static string Json((string Word, float Probability)[] answers, string[][] sentences, float[] attention, int hops, int left)
     {
@@ -89,6 +93,9 @@ static class AskCommand
                 writer.WriteEndArray();
                 writer.WriteEndObject();
             }
+            writer.WriteEndArray();
+            writer.WriteStartArray("nothing");
+            for (int k = 0; k < hops; k++) writer.WriteNumberValue(Nothing(attention, kept, k));
             writer.WriteEndArray();
             writer.WriteEndObject();
         }

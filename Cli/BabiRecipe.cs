@@ -11,13 +11,17 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
     const int QuestionsMade = 1000, Epoch = 28 * QuestionsInBatch, QuestionsInBatch = 32, LinearEpochs = 20, Epochs = 100, EpochsToHalve = 25;
     const double MostNorm = 40;
 
-    static readonly Setting<int> number = Setting.Count("story-task", "Which of the 20 bAbI tasks; without --data 1, 2, 12 or 20.", most: BabiTask.Count);
+    /// <summary>Which task; 0 for all of them, which <see cref="BabiTable"/> splits into runs.</summary>
+    public static Setting<int> Number { get; } = Setting.CountOrAll("story-task", "Which of the 20 bAbI tasks; without --data 1, 2, 12 or 20. all for a table of them: see --runs.", most: BabiTask.Count);
+
     static readonly Setting<int> width = Setting.Count("embedding-width", "Numbers that a sentence becomes.", most: 4096);
     static readonly Setting<int> hops = Setting.Count("hops", "How often the memory is read.", most: 100);
     static readonly Setting<int> capacity = Setting.Count("capacity", "The most sentences that are kept, the newest.", most: 100_000);
     static readonly Setting<string> tying = Setting.Choice("tying", "Which weights the hops share.", "adjacent", "layer-wise");
     static readonly Setting<bool> position = Setting.Switch("position-encoding", "Whether the order of a sentence's words counts.");
+    static readonly Setting<double> scale = Setting.Number("position-scale", "What the weights of positions are multiplied by; 1 is the formula as the paper prints it.");
     static readonly Setting<bool> time = Setting.Switch("time-encoding", "Whether the age of a sentence counts.");
+    static readonly Setting<bool> nulls = Setting.Switch("null-memories", "Whether places that no sentence fills can be looked at: they hold zeros.");
     static readonly Setting<double> noise = Setting.Number("time-noise", "The probability of an empty memory before each sentence in training.", end: 1, orLeast: true);
     static readonly Setting<int> linear = Setting.Count("linear-start", "Questions trained on before the hops get their softmax.", least: 0);
     static readonly Setting<string> words = Setting.Derived("words");
@@ -26,30 +30,33 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
 
     public override IReadOnlyList<(Setting, object?)> Defaults { get; } =
     [
-        .. Common((LinearEpochs + Epochs) * Epoch, QuestionsInBatch, learningRate: .01, logEvery: Epoch), Settings.Data.Open, number.Is(1), width.Is(20), hops.Is(3), capacity.Is(50),
-        tying.Is("adjacent"), position.Is(true), time.Is(true), noise.Is(.1), linear.Is(LinearEpochs * Epoch), words.Open,
+        .. Common((LinearEpochs + Epochs) * Epoch, QuestionsInBatch, learningRate: .005, logEvery: Epoch), Settings.Data.Open, Number.Is(1), width.Is(20), hops.Is(3), capacity.Is(50),
+        tying.Is("adjacent"), position.Is(true), scale.Is(2), time.Is(true), nulls.Is(true), noise.Is(.1), linear.Is(LinearEpochs * Epoch), words.Open,
     ];
 
     public override void Check(RunConfiguration run)
     {
-        if (!run.Has(Settings.Data) && !BabiGenerator.Tasks.Contains(run.Get(number)))
-            throw new UsageException($"--story-task: {run.Get(number)} needs files, so --data; without it one of {string.Join(", ", BabiGenerator.Tasks)} was expected.");
+        if (!run.Has(Settings.Data) && !IsAll(run) && !BabiGenerator.Tasks.Contains(run.Get(Number)))
+            throw new UsageException($"--story-task: {run.Get(Number)} needs files, so --data; without it one of {string.Join(", ", BabiGenerator.Tasks)} was expected.");
         AtMost((double)run.Get(width) * run.Get(capacity), "--embedding-width x --capacity");
     }
+
+    /// <summary>Whether a configuration stands for runs of all tasks.</summary>
+    public static bool IsAll(RunConfiguration run) => run.Recipe is BabiRecipe && run.Get(Number) == 0;
 
     /// <summary>The words are those of the data. A run that goes on keeps those that it began with.</summary>
     public override RunConfiguration Prepare(RunConfiguration run)
     {
         // The whole path, so that the run can go on from another folder.
         if (run.Has(Settings.Data)) run = run.With(Settings.Data, Path.GetFullPath(run.Get(Settings.Data)));
-        return run.With(words, string.Join(' ', Load(run, null).Words.Words));
+        return IsAll(run) ? run : run.With(words, string.Join(' ', Load(run, null).Words.Words));
     }
 
     /// <summary>The words that a run's model knows.</summary>
     public static WordList Words(RunConfiguration run) => new(run.Get(words).Split(' '));
 
     static BabiTask Load(RunConfiguration run, WordList? words) =>
-        run.Has(Settings.Data) ? BabiTask.Read(run.Get(Settings.Data), run.Get(number), words) : BabiTask.Generate(run.Get(number), QuestionsMade, run.Seed);
+        run.Has(Settings.Data) ? BabiTask.Read(run.Get(Settings.Data), run.Get(Number), words) : BabiTask.Generate(run.Get(Number), QuestionsMade, run.Seed);
 
     /// <summary>The model of a run, with random weights.</summary>
     public static MemN2N CreateModel(RunConfiguration run) => new(Words(run).Count, new()
@@ -59,7 +66,9 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
         Capacity = run.Get(capacity),
         Tying = run.Get(tying) == "adjacent" ? MemoryTying.Adjacent : MemoryTying.LayerWise,
         PositionEncoding = run.Get(position),
+        PositionScale = run.Get(scale),
         TimeEncoding = run.Get(time),
+        NullMemories = run.Get(nulls),
         TimeNoise = run.Get(noise),
     }, new(run.Seed, RandomStreams.Initialization), new(run.Seed, RandomStreams.Noise));
 
@@ -70,19 +79,19 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
 
     public override TrainerOptions Complete(RunConfiguration run, TrainerOptions options) => options with
     {
-        ClipNorm = MostNorm,
-        Schedule = new LinearStartSchedule(run.LearningRate, run.Get(linear) / run.Batch, Math.Max(1, EpochsToHalve * Epoch / run.Batch)),
-        Validation = new(),
+        ClipEachNorm = MostNorm,                                    // footnote of section 5: of each matrix by itself
+        Schedule = new HalvedSchedule(run.LearningRate, run.Get(linear) / run.Batch, Math.Max(1, EpochsToHalve * Epoch / run.Batch)),
+        Validation = new(KeepsBest: false),
     };
 
-    /// <summary>Half the rate while the network is linear; then the whole rate, halved every 25 epochs (sections 4.1 and 4.2).</summary>
-    sealed record LinearStartSchedule(double Whole, int Linear, int Halves) : LearningRateSchedule
+    /// <summary>The whole rate while the network is linear; then halved every 25 epochs (section 4.2).</summary>
+    sealed record HalvedSchedule(double Whole, int Linear, int Halves) : LearningRateSchedule
     {
-        protected override double Rate(long t) => t < Linear ? Whole / 2 : Whole * Math.Pow(.5, (t - Linear) / Halves);
+        protected override double Rate(long t) => t < Linear ? Whole : Whole * Math.Pow(.5, (t - Linear) / Halves);
     }
 
-    public override string Describe(RunConfiguration run) => $"memn2n, {run.Get(hops)} hops, width {run.Get(width)}, {run.Get(tying)}, story task {run.Get(number)}"
-        + (run.Get(position) ? "" : ", no position encoding") + (run.Get(time) ? "" : ", no time encoding");
+    public override string Describe(RunConfiguration run) => $"memn2n, {run.Get(hops)} hops, width {run.Get(width)}, {run.Get(tying)}, story task {run.Get(Number)}"
+        + (run.Get(position) ? "" : ", no position encoding") + (run.Get(time) ? "" : ", no time encoding") + (run.Get(nulls) ? "" : ", no null memories");
 
     public override Report Test(RunConfiguration run, Objective objective, CancellationToken cancelled) => Answers(run, (BabiObjective)objective, cancelled);
 
@@ -94,7 +103,7 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
         if (options.Sequences is not null) throw new UsageException($"--batches is no option of the task {Task}: it is tested on all questions there are.");
         BabiObjective tested = (BabiObjective)objective;
         if (options.Data is { } folder)
-            tested = new((MemN2N)objective.Model, BabiTask.Read(folder, run.Get(number), Words(run)), run.Seed, 0);
+            tested = new((MemN2N)objective.Model, BabiTask.Read(folder, run.Get(Number), Words(run)), run.Seed, 0);
         return Answers(run, tested, cancelled);
     }
 
@@ -102,11 +111,11 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
     {
         (double accuracy, double loss) = objective.Test(cancelled);
         (double trainingAccuracy, double trainingLoss) = objective.TestTraining(cancelled);
-        return new($"{objective.Task.Testing.Count:n0} questions that were not trained on: bAbI task {run.Get(number)}{(run.Has(Settings.Data) ? "" : ", made by the program")}, {run.Model}, seed {run.Seed}",
+        return new($"{objective.Task.Testing.Count:n0} questions that were not trained on: bAbI task {run.Get(Number)}{(run.Has(Settings.Data) ? "" : ", made by the program")}, {run.Model}, seed {run.Seed}",
             ["answered rightly", "error", "nats a question", "of those trained on", "nats"],
             [[$"{accuracy:0.000}", $"{1 - accuracy:0.000}", $"{loss:0.0000}", $"{trainingAccuracy:0.000}", $"{trainingLoss:0.0000}"]], json =>
         {
-            json.WriteNumber("story_task", run.Get(number));
+            json.WriteNumber("story_task", run.Get(Number));
             json.WriteNumber("questions", objective.Task.Testing.Count);
             json.WriteNumber("accuracy", accuracy);
             json.WriteNumber("error", 1 - accuracy);

@@ -83,24 +83,31 @@ abstract class LanguageRecipe(string model, double rate, params (Setting, object
         return Cost(run, shown, cancelled);
     }
 
-    static Report Cost(RunConfiguration run, LanguageObjective objective, CancellationToken cancelled)
+    /// <summary>Whether the model sees only what is before a position. Else it is tested a second time, as it reads when it writes a text.</summary>
+    protected virtual bool IsCausal(RunConfiguration run) => true;
+
+    Report Cost(RunConfiguration run, LanguageObjective objective, CancellationToken cancelled)
     {
         double nats = objective.Test(cancelled);
+        double? past = IsCausal(run) ? null : objective.Test(cancelled, reading: true);
         TextCorpus corpus = objective.Corpus;
         int characters = corpus.Length - corpus.ValidationStart;
-        return new($"{characters:n0} characters that were not trained on: {corpus.Path}, {run.Model}, seed {run.Seed}", ["nats a character", "bits a character", "perplexity", "knowing nothing, nats"],
-            [[$"{nats:0.0000}", $"{nats / Math.Log(2):0.0000}", $"{Math.Exp(nats):0.00}", $"{Math.Log(corpus.Vocabulary.Count):0.0000}"]], json =>
+        return new($"{characters:n0} characters that were not trained on: {corpus.Path}, {run.Model}, seed {run.Seed}", ["nats a character", "bits a character", "perplexity", "knowing nothing, nats", .. past is null ? (string[])[] : ["told from the past, nats"]],
+            [[$"{nats:0.0000}", $"{nats / Math.Log(2):0.0000}", $"{Math.Exp(nats):0.00}", $"{Math.Log(corpus.Vocabulary.Count):0.0000}", .. past is null ? (string[])[] : [$"{past:0.0000}"]]], json =>
             {
                 json.WriteNumber("validation_loss", nats);
                 json.WriteNumber("bits_per_character", nats / Math.Log(2));
                 json.WriteNumber("characters", characters);
+                if (past is not null) json.WriteNumber("past_loss", past.Value);
             });
     }
 }
 
 /// <summary>GPT-2's architecture, at the size of nanoGPT's setting for CPUs.</summary>
-sealed class GptRecipe() : LanguageRecipe("gpt", 1e-3, Settings.Width.Is(128), Settings.Heads.Is(4), Settings.Layers.Is(4), Settings.Dropout.Is(0))
+sealed class GptRecipe() : LanguageRecipe("gpt", 1e-3, Settings.Width.Is(128), Settings.Heads.Is(4), Settings.Layers.Is(4), Settings.Dropout.Is(0), causal.Is(true))
 {
+    static readonly Setting<bool> causal = Setting.Switch("causal", "Whether no position of a gpt sees what follows it; without, it copies what it should tell.");
+
     const double WeightDecay = 0.1, Beta1 = 0.9, Beta2 = 0.99;
     const int WarmUp = 100;
 
@@ -115,7 +122,9 @@ sealed class GptRecipe() : LanguageRecipe("gpt", 1e-3, Settings.Width.Is(128), S
     }
 
     public override LanguageModel CreateModel(RunConfiguration run, int symbols, Philox random) =>
-        new Gpt(new(symbols, run.Get(window), run.Get(Settings.Width), run.Get(Settings.Heads), run.Get(Settings.Layers), run.Get(Settings.Dropout)), random);
+        new Gpt(new(symbols, run.Get(window), run.Get(Settings.Width), run.Get(Settings.Heads), run.Get(Settings.Layers), run.Get(Settings.Dropout), run.Get(causal)), random);
+
+    protected override bool IsCausal(RunConfiguration run) => run.Get(causal);
 
     /// <summary>Weights decay; biases, gains and offsets of normalizations do not.</summary>
     public override Optimizer CreateOptimizer(RunConfiguration run, Module model)
@@ -127,7 +136,7 @@ sealed class GptRecipe() : LanguageRecipe("gpt", 1e-3, Settings.Width.Is(128), S
 
     protected override LearningRateSchedule Schedule(RunConfiguration run) => new CosineSchedule(run.LearningRate, Math.Max(1, run.Updates - WarmUp), run.LearningRate / 10).WithWarmUp(WarmUp);
 
-    public override string Describe(RunConfiguration run) => $"gpt, {run.Get(Settings.Layers)} blocks, width {run.Get(Settings.Width)}, {run.Get(Settings.Heads)} heads, context {run.Get(window)}";
+    public override string Describe(RunConfiguration run) => $"gpt, {run.Get(Settings.Layers)} blocks, width {run.Get(Settings.Width)}, {run.Get(Settings.Heads)} heads, context {run.Get(window)}{(run.Get(causal) ? "" : ", no mask")}";
 }
 
 /// <summary>LSTMs over characters.</summary>

@@ -35,6 +35,14 @@ static class Options
         },
     };
 
+    /// <summary>A whole number from 1 on, or <c>all</c>, which is 0.</summary>
+    public static Option<long?> CountOrAll(string name, string description, int most) => new(name)
+    {
+        Description = description,
+        HelpName = "N|all",
+        CustomParser = result => result.Tokens[0].Value == "all" ? 0 : Number<long>(result, name, $"a whole number from 1 to {most}, or all", value => value >= 1 && value <= most),
+    };
+
     public static Option<ulong?> Seed(string description) => new("--seed")
     {
         Description = description,

@@ -35,6 +35,11 @@ sealed record Report(string Title, string[] Columns, IReadOnlyList<string[]> Row
         }
         if (results.Count > 1) json.WriteEndArray();
     }
+
+    /// <summary>The same table for a file.</summary>
+    public string ToMarkdown() => $"{Title}\n\n{Line(Columns)}{Line([.. Columns.Select(_ => "---:")])}{string.Concat(Rows.Select(Line))}";
+
+    static string Line(string[] cells) => $"| {string.Join(" | ", cells)} |\n";
 }
 
 /// <summary>One number for each length that a model was tested on, by which it can be compared with others.</summary>

@@ -42,6 +42,13 @@ abstract class Setting(string name, Option? option)
         return new(name, Whole(least, most), option, parsed => (int?)parsed.GetValue(option), json => json.TryGetInt32(out int value) && value >= least && value <= most ? value : null);
     }
 
+    /// <summary>A whole number from 1 on; on the command line <c>all</c> as well, which is 0 and stands for several runs, so that no run's configuration holds it.</summary>
+    public static Setting<int> CountOrAll(string name, string description, int most)
+    {
+        Option<long?> option = Options.CountOrAll($"--{name}", description, most);
+        return new(name, Whole(1, most), option, parsed => (int?)parsed.GetValue(option), json => json.TryGetInt32(out int value) && value >= 1 && value <= most ? value : null);
+    }
+
     public static Setting<long> LongCount(string name, string description, long most = long.MaxValue)
     {
         Option<long?> option = Options.Count($"--{name}", description, most: most);

@@ -23,12 +23,13 @@ static class TrainCommand
     static readonly Option<string?> resume = Options.Folder("--resume", "Goes on with the run of this folder.");
     static readonly Option<long?> threads = Options.Count("--threads", "Threads to use, as many as there are cores by default. They do not change the result.", most: 1024);
     static readonly Option<string?> device = ChosenDevice.Option();
+    static readonly Option<long?> runs = Options.Count("--runs", "With --story-task all: how often each task is trained, from --seed on; the best by its training error counts. 1 by default.", most: 1000);
     static readonly Option<bool> json = new("--json") { Description = "Makes the last line of standard output a JSON object." };
     static readonly Option<long?> checkpointEvery = Options.Count("--checkpoint-every", "Sequences between checkpoints, beside one every 10 seconds.", most: long.MaxValue);
 
     public static Command Create(Session session)
     {
-        Command command = new("train", "Trains a model on a task.") { task, model, output, resume, device, threads, json, checkpointEvery };
+        Command command = new("train", "Trains a model on a task.") { task, model, output, resume, device, threads, json, runs, checkpointEvery };
         foreach (Setting setting in Recipe.AllSettings)
             if (setting.Option is { } option) command.Add(option);
         command.SetAction(parsed => Run(parsed, session));
@@ -41,6 +42,8 @@ static class TrainCommand
         if (parsed.GetValue(threads) is { } count) ThreadTeam.Threads = (int)count;
 
         using ChosenDevice chosen = ChosenDevice.Enter(parsed.GetValue(device), session);
+        if (BabiRecipe.IsAll(configuration)) return TrainAll(parsed, session, configuration, folder);
+        if (parsed.GetValue(runs) is not null) throw new UsageException("--runs goes with babi's --story-task all.");
         Recipe recipe = configuration.Recipe;
         Objective objective = recipe.Create(configuration);
         Optimizer optimizer = recipe.CreateOptimizer(configuration, objective.Model);
@@ -75,6 +78,20 @@ static class TrainCommand
         }
     }
 
+    static int TrainAll(ParseResult parsed, Session session, RunConfiguration configuration, string folder)
+    {
+        if (new BabiTable(configuration, (int)(parsed.GetValue(runs) ?? 1), folder, session).Run() is not { } table)
+        {
+            session.Output.WriteLine($"Interrupted. The same command goes on{(parsed.GetValue(output) is null ? $" with --out {Quote(folder)}" : "")}.");
+            return ExitCode.Interrupted;
+        }
+        session.Output.WriteLine();
+        table.Show(session);
+        session.Output.WriteLine($"Saved in {folder}, the table in {Path.Combine(folder, "table.md")}.");
+        if (parsed.GetValue(json)) session.Output.WriteLine(Json(configuration, table, folder));
+        return ExitCode.Done;
+    }
+
     /// <summary>A new run: the recipe of task and model, changed by what was asked for.</summary>
     static (RunConfiguration, string Folder) Begun(ParseResult parsed)
     {
@@ -104,7 +121,19 @@ static class TrainCommand
 
     static string Quote(string path) => path.Contains(' ') ? $"\"{path}\"" : path;
 
-    static string Json(RunConfiguration configuration, Module network, TrainingResult result, Report report, string folder)
+    static string Json(RunConfiguration configuration, Module network, TrainingResult result, Report report, string folder) => Json(configuration, report with
+    {
+        Json = writer =>
+        {
+            writer.WriteNumber("sequences", result.Sequences);
+            writer.WriteNumber("seconds", Math.Round(result.Elapsed.TotalSeconds, 3));
+            writer.WriteNumber("timesteps_per_second", Math.Round(result.TimeStepsPerSecond, 1));
+            writer.WriteNumber("parameters", network.ParameterCount);
+            report.Json(writer);
+        },
+    }, folder);
+
+    static string Json(RunConfiguration configuration, Report report, string folder)
     {
         using MemoryStream bytes = new();
         using (Utf8JsonWriter writer = new(bytes))
@@ -114,10 +143,6 @@ static class TrainCommand
             writer.WriteString("model", configuration.Model);
             writer.WriteString("device", Backend.Current.Name);
             writer.WriteNumber("seed", configuration.Seed);
-            writer.WriteNumber("sequences", result.Sequences);
-            writer.WriteNumber("seconds", Math.Round(result.Elapsed.TotalSeconds, 3));
-            writer.WriteNumber("timesteps_per_second", Math.Round(result.TimeStepsPerSecond, 1));
-            writer.WriteNumber("parameters", network.ParameterCount);
             report.Json(writer);
             writer.WriteString("out", folder);
             writer.WriteEndObject();

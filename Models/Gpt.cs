@@ -9,7 +9,8 @@ namespace NeuralMemory.Models;
 /// <param name="Heads">Heads of each block; 12.</param>
 /// <param name="Layers">Blocks; 12.</param>
 /// <param name="Dropout">The probability of dropping an element; 0.1.</param>
-public sealed record GptSizes(int Symbols, int Context, int Width, int Heads, int Layers, double Dropout = 0.1);
+/// <param name="Causal">Whether no position sees those that follow it. Without, <see cref="Gpt.Forward"/> sees what it is to tell, and learns to copy it; a <see cref="LanguageModel.Reader"/> never does.</param>
+public sealed record GptSizes(int Symbols, int Context, int Width, int Heads, int Layers, double Dropout = 0.1, bool Causal = true);
 
 /// <summary>
 /// Radford et al. 2019, "Language models are unsupervised multitask learners" (GPT-2, section 2.3): the Transformer's decoder alone, its normalization moved to the input of each part
@@ -70,7 +71,7 @@ public sealed class Gpt : LanguageModel
     {
         Check(tokens);
         Tensor x = Embed(tokens, 0);
-        foreach (TransformerEncoderLayer block in blocks) x = block.Forward(x, null, causal: true);
+        foreach (TransformerEncoderLayer block in blocks) x = block.Forward(x, null, sizes.Causal);
         return Logits(x);
     }
 
@@ -80,7 +81,7 @@ public sealed class Gpt : LanguageModel
         Check(tokens);
         Tensor[] weights = new Tensor[blocks.Length];
         Tensor x = Embed(tokens, 0);
-        for (int i = 0; i < blocks.Length; i++) (x, weights[i]) = blocks[i].Run(x, null, causal: true);
+        for (int i = 0; i < blocks.Length; i++) (x, weights[i]) = blocks[i].Run(x, null, sizes.Causal);
         return weights;
     }
 

@@ -31,8 +31,20 @@ public sealed record MemN2NOptions
     /// <summary>Whether the order of a sentence's words counts (PE, section 4.1); else it is a bag of words (BoW).</summary>
     public bool PositionEncoding { get; init; } = true;
 
+    /// <summary>
+    /// What the weights of positions are multiplied by. The paper prints 1; the program that its authors released has 2, <c>1 + 4 (k - (d+1)/2) (j - (J+1)/2) / (d J)</c>, so that their mean is 1
+    /// as in a bag of words. With 1 the three hops of task 16 are not found.
+    /// </summary>
+    public double PositionScale { get; init; } = 2;
+
     /// <summary>Whether the age of a sentence counts (section 4.1).</summary>
     public bool TimeEncoding { get; init; } = true;
+
+    /// <summary>
+    /// Whether the places up to <see cref="Capacity"/> that no sentence fills are memories too (section 4.2 pads stories with a null symbol, whose embedding is zero): they match any question by
+    /// 0 and give 0, so that a hop can look at nothing.
+    /// </summary>
+    public bool NullMemories { get; init; } = true;
 
     /// <summary>In training, the probability of an empty memory before each sentence (RN, section 4.1): ages then differ from one reading of a story to the next.</summary>
     public double TimeNoise { get; init; } = .1;
@@ -62,6 +74,7 @@ public sealed class MemN2N : Module
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Width, 1, nameof(options.Width));
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Hops, 1, nameof(options.Hops));
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Capacity, 1, nameof(options.Capacity));
+        if (!(options.PositionScale > 0 && double.IsFinite(options.PositionScale))) throw new ArgumentOutOfRangeException(nameof(options.PositionScale), options.PositionScale, "A number above 0 was expected.");
         if (!(options.TimeNoise is >= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(options.TimeNoise), options.TimeNoise, "A probability below 1 was expected.");
         (Vocabulary, Options, Noise) = (vocabulary, options, noise);
         (a, c, timesA, timesC) = (new Tensor[options.Hops], new Tensor[options.Hops], new Tensor[options.Hops], new Tensor[options.Hops]);
@@ -104,7 +117,7 @@ public sealed class MemN2N : Module
         int slots = stories.Sentences.Shape[1];
         if (slots > Options.Capacity) throw new ShapeException(nameof(MemN2N), $"stories of {slots} sentences {stories.Sentences.Shape}; at most {Options.Capacity} were expected.");
         Bags sentences = Encode(stories.Sentences, stories.SentenceWords), questions = Encode(stories.Questions, stories.QuestionWords);
-        (Tensor ages, Tensor present) = Ages(stories.SentenceWords);
+        (Tensor ages, Tensor present, Tensor nulls) = Ages(stories.SentenceWords);
         Tensor visible = present.Squeeze(2), hidden = (visible - 1) * 1e9;            // [batch, slots]: 1 and 0; 0 and -1e9
 
         Tensor u = Embed(b, questions), m = default, read = default;                  // [batch, d]
@@ -114,7 +127,7 @@ public sealed class MemN2N : Module
             else if (Options.Tying == MemoryTying.Adjacent) m = read;                 // A^(k+1) = C^k
             if (k == 0 || Options.Tying == MemoryTying.Adjacent) read = Memories(c[k], timesC[k]);
             Tensor match = m.MatMul(u.Unsqueeze(2)).Squeeze(2);
-            p[k] = IsLinear ? match * visible : (match + hidden).Softmax();           // (1) p_i = softmax(u^T m_i)
+            p[k] = IsLinear ? match * visible : Tensor.Concat(-1, match + hidden, nulls).Softmax().Slice(-1, 0, slots);       // (1) p_i = softmax(u^T m_i)
             Tensor o = p[k].Unsqueeze(1).MatMul(read).Squeeze(1);                     // (2) o = sum_i p_i c_i
             u = (h is { } matrix ? u.Linear(matrix) : u) + o;                         // (4) u^(k+1) = u^k + o^k, or H u^k + o^k
         }
@@ -131,12 +144,14 @@ public sealed class MemN2N : Module
     readonly record struct Bags(Tensor Words, Tensor First, Tensor Second, Tensor Column);
 
     /// <summary>
-    /// Section 4.1: the words' weights <c>l_kj = (1 - j/J) - (k/d) (1 - 2j/J)</c> for word j of J in column k of d, both from 1; or 1 in a bag of words.
+    /// Section 4.1: the words' weights <c>l_kj = (1 - j/J) - (k/d) (1 - 2j/J)</c> for word j of J in column k of d, both from 1, times <see cref="MemN2NOptions.PositionScale"/>; or 1 in a bag
+    /// of words.
     /// </summary>
     Bags Encode(Tensor words, Tensor counts)
     {
         int longest = words.Shape[^1];
         int[] lengths = ArrayPool<int>.Shared.Rent(counts.Count);
+        double scale = Options.PositionScale;
         double[] first = ArrayPool<double>.Shared.Rent(words.Count), second = ArrayPool<double>.Shared.Rent(words.Count);
         counts.CopyTo(lengths.AsSpan(0, counts.Count));
         first.AsSpan(0, words.Count).Clear();
@@ -146,8 +161,8 @@ public sealed class MemN2N : Module
             double n = lengths[i];
             for (int j = 1; j <= n; j++)
             {
-                first[i * longest + j - 1] = Options.PositionEncoding ? 1 - j / n : 1;
-                second[i * longest + j - 1] = -(1 - 2 * j / n);
+                first[i * longest + j - 1] = Options.PositionEncoding ? scale * (1 - j / n) : 1;
+                second[i * longest + j - 1] = -scale * (1 - 2 * j / n);
             }
         }
         Bags bags = new(words, Constant(first, words.Shape), Constant(second, words.Shape), Constant(column, [Options.Width]));
@@ -164,16 +179,21 @@ public sealed class MemN2N : Module
         return Options.PositionEncoding ? first + bags.Column * table.EmbeddingBag(bags.Words, bags.Second) : first;
     }
 
-    /// <summary>How many memories are newer than each sentence, empty ones included, and 1 where there is a sentence: both [batch, slots, 1].</summary>
-    (Tensor Ages, Tensor Present) Ages(Tensor counts)
+    /// <summary>
+    /// How many memories are newer than each sentence, empty ones included, and 1 where there is a sentence, both [batch, slots, 1]; and [batch, 1], the match of all null memories as one: n
+    /// matches of 0 weigh as much in a softmax as one of ln n.
+    /// </summary>
+    (Tensor Ages, Tensor Present, Tensor Nulls) Ages(Tensor counts)
     {
         int slots = counts.Shape[1], count = counts.Count;
         int[] lengths = ArrayPool<int>.Shared.Rent(count), ages = ArrayPool<int>.Shared.Rent(count);
-        double[] present = ArrayPool<double>.Shared.Rent(count);
+        double[] present = ArrayPool<double>.Shared.Rent(count), nulls = ArrayPool<double>.Shared.Rent(counts.Shape[0]);
         counts.CopyTo(lengths.AsSpan(0, count));
         ages.AsSpan(0, count).Clear();
         present.AsSpan(0, count).Clear();
         for (int i = 0; i < counts.Shape[0]; i++)
+        {
+            int left = Options.NullMemories ? Options.Capacity : 0;
             for (int slot = slots - 1, age = 0; slot >= 0; slot--)
             {
                 int at = i * slots + slot;
@@ -181,12 +201,16 @@ public sealed class MemN2N : Module
                 if (IsTraining && Options.TimeNoise > 0 && Noise.NextDouble() < Options.TimeNoise) age++;
                 ages[at] = Math.Min(age++, Options.Capacity - 1);
                 present[at] = 1;
+                left--;
             }
+            nulls[i] = left > 0 ? Math.Log(left) : -1e9;
+        }
         Shape shape = [counts.Shape[0], slots, 1];
-        (Tensor, Tensor) result = (Tensor.From(ages.AsSpan(0, count), shape), Constant(present, shape));
+        (Tensor, Tensor, Tensor) result = (Tensor.From(ages.AsSpan(0, count), shape), Constant(present, shape), Constant(nulls, [counts.Shape[0], 1]));
         ArrayPool<int>.Shared.Return(lengths);
         ArrayPool<int>.Shared.Return(ages);
         ArrayPool<double>.Shared.Return(present);
+        ArrayPool<double>.Shared.Return(nulls);
         return result;
     }
 

@@ -42,16 +42,19 @@ public sealed class LanguageObjective(LanguageModel model, TextCorpus corpus, in
     }
 
     /// <summary>The cost of the whole part for validation, or of the whole text where none is kept back, in windows one after the other: nats a character.</summary>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="reading">Whether the model reads the text as it does to write one (<see cref="LanguageModel.Read"/>). The cost is the same, unless the model sees what it should tell.</param>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public double Test(CancellationToken cancellationToken = default)
+    public double Test(CancellationToken cancellationToken = default, bool reading = false)
     {
         int start = corpus.ValidationStart == corpus.Length ? 0 : corpus.ValidationStart;
-        return Mean((corpus.Length - 1 - start) / window, 32, i => start + i * window, cancellationToken);
+        return Mean((corpus.Length - 1 - start) / window, 32, i => start + i * window, cancellationToken, reading);
     }
 
-    double Mean(int windows, int batch, Func<int, int> start, CancellationToken cancellationToken) => Testing(() =>
+    double Mean(int windows, int batch, Func<int, int> start, CancellationToken cancellationToken, bool reading = false) => Testing(() =>
     {
         double sum = 0;
+        LanguageModel.Reader? reader = null;
         for (int done = 0, count; done < windows; done += count)
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -59,15 +62,17 @@ public sealed class LanguageObjective(LanguageModel model, TextCorpus corpus, in
             Resize(count);
             for (int b = 0; b < count; b++) Show(b, start(done + b));
             using Tape.Scope step = Tape.Step();
-            sum += Cost(count).Item() * count;
+            if (reading && (reader is null || count < batch)) reader = model.Read();              // one reader reads batches of one size
+            reader?.Clear();
+            sum += Cost(count, reader).Item() * count;
         }
         return sum / windows;
     });
 
-    Tensor Cost(int batch)
+    Tensor Cost(int batch, LanguageModel.Reader? reader = null)
     {
         shown = Tensor.From(inputs.AsSpan(0, batch * window), [batch, window]);
-        return model.Forward(shown).CrossEntropy(Tensor.From(labels.AsSpan(0, batch * window), [batch, window]));
+        return (reader?.Next(shown) ?? model.Forward(shown)).CrossEntropy(Tensor.From(labels.AsSpan(0, batch * window), [batch, window]));
     }
 
     void Resize(int batch)

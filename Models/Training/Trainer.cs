@@ -27,6 +27,7 @@ public sealed class Trainer
     readonly RunFolder? folder;
     readonly (string Name, Philox Random)[] generators;
     readonly ulong[] generatorPositions;
+    readonly Tensor[][] single;                                     // each parameter by itself, where each has a limit of its own
     Philox random;
     string configuration;
     TrainingMetrics? lastMetrics;
@@ -54,6 +55,7 @@ public sealed class Trainer
         generators = [.. options.Generators, .. objective.Generators];
         if (generators.DistinctBy(g => g.Name).Count() < generators.Length) throw new ArgumentException("Two generators of options and objective have the same name.", nameof(options));
         generatorPositions = new ulong[generators.Length];
+        single = options.ClipEachNorm is null ? [] : [.. optimizer.Parameters.Select(parameter => (Tensor[])[parameter])];
     }
 
     /// <summary>Puts together a run on a task of bits. Nothing is written yet.</summary>
@@ -162,6 +164,7 @@ public sealed class Trainer
             loss.Backward();
             if (options.Schedule is { } schedule) optimizer.LearningRate = schedule.LearningRate(optimizer.StepCount);
             // Not finite where the loss or a gradient is not: then nothing is updated. On a GPU all of it is under way before the loss is waited for.
+            foreach (Tensor[] one in single) Gradients.Clip(one, null, options.ClipEachNorm);
             Tensor guard = Gradients.Clip(optimizer.Parameters, options.ClipValue, options.ClipNorm) + 0 * loss.Detach();
             optimizer.Step(guard);
             finite = double.IsFinite(guard.Item());
@@ -223,7 +226,7 @@ public sealed class Trainer
         if (cost <= State.BestValidation)                          // of equal ones the last, which has seen more
         {
             State.BestValidation = cost.Value;
-            if (folder is not null) objective.Model.Save(folder.BestPath);
+            if (folder is not null && options.Validation!.KeepsBest) objective.Model.Save(folder.BestPath);
         }
         // Before the next checkpoint, so that no checkpoint counts a line that is not there.
         folder?.Append(metrics);

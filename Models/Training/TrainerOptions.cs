@@ -20,6 +20,9 @@ public sealed record TrainerOptions
     /// <summary>Scales all gradients down where their norm exceeds this, after <see cref="ClipValue"/>; null for no limit.</summary>
     public double? ClipNorm { get; init; }
 
+    /// <summary>Scales the gradient of a parameter down where its own norm exceeds this, before the other limits; null for no limit.</summary>
+    public double? ClipEachNorm { get; init; }
+
     /// <summary>The learning rate of every update, by <see cref="Optimizer.StepCount"/>; null leaves it as the optimiser has it.</summary>
     public LearningRateSchedule? Schedule { get; init; }
 
@@ -66,6 +69,7 @@ public sealed record TrainerOptions
         if (CheckpointPeriod <= TimeSpan.Zero) throw new ArgumentOutOfRangeException(nameof(CheckpointPeriod), CheckpointPeriod, "A time above 0 was expected.");
         if (!(ClipValue is null or >= 0)) throw new ArgumentOutOfRangeException(nameof(ClipValue), ClipValue, "A number not below 0 was expected.");
         if (!(ClipNorm is null or >= 0)) throw new ArgumentOutOfRangeException(nameof(ClipNorm), ClipNorm, "A number not below 0 was expected.");
+        if (!(ClipEachNorm is null or >= 0)) throw new ArgumentOutOfRangeException(nameof(ClipEachNorm), ClipEachNorm, "A number not below 0 was expected.");
         if (Folder is "") throw new ArgumentException("The folder's name is empty.", nameof(Folder));
         if (Configuration is not null && RunFolder.WrongConfiguration(Configuration) is { } wrong)
             throw new ArgumentException($"The configuration {wrong}", nameof(Configuration));
@@ -86,7 +90,8 @@ public sealed record TrainerOptions
 /// <param name="Length">Their length, of a task that has sequences of several; null for the longest that it trains on.</param>
 /// <param name="Sequences">How many; a task that is tested on what a file holds may take them all.</param>
 /// <param name="Batch">How many side by side.</param>
-public sealed record Validation(int? Length = null, int Sequences = 20, int Batch = 10)
+/// <param name="KeepsBest">Whether the parameters that did best in it are kept; else it is only logged, and a run's parameters are its last.</param>
+public sealed record Validation(int? Length = null, int Sequences = 20, int Batch = 10, bool KeepsBest = true)
 {
     internal void Check()
     {

@@ -162,6 +162,18 @@ public sealed class LanguageModelTests
         }
     }
 
+    /// <summary>The ablation: it sees what it is to tell, but not where it reads a text to go on with it.</summary>
+    [Test]
+    public void A_GPT_without_its_mask_sees_what_follows_unless_it_reads()
+    {
+        Gpt model = new(new(Symbols, Context, 12, 3, 2, Dropout: 0, Causal: false), new(1));
+        using var quiet = Tape.NoGradient();
+        using var step = Tape.Step();
+        Tensor tokens = Tokens(2, Context), begun = tokens.Slice(1, 0, 4);
+        Assert.That(model.Forward(begun).ToArray(), Is.Not.EqualTo(model.Forward(tokens).Slice(1, 0, 4).ToArray()).Within(1e-4));
+        Assert.That(model.Read().Next(begun).ToArray(), Is.EqualTo(model.Read().Next(tokens).Slice(1, 0, 4).ToArray()).Within(1e-5));
+    }
+
     [Test]
     public void A_GPT_has_GPT_2_s_parameters_and_no_matrix_for_the_logits()
     {

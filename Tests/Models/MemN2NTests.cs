@@ -26,6 +26,8 @@ public sealed class MemN2NTests
         new() { Width = 5, Capacity = 7, Hops = 2, Tying = MemoryTying.LayerWise },
         new() { Width = 4, Capacity = 7, Hops = 1, PositionEncoding = false },
         new() { Width = 6, Capacity = 7, TimeEncoding = false },
+        new() { Width = 5, Capacity = 7, NullMemories = false },
+        new() { Width = 5, Capacity = 5, Hops = 2, PositionScale = 1 },
     ];
 
     /// <summary>The paper's equations in plain loops, in double: sections 2.1, 2.2 and 4.1.</summary>
@@ -37,7 +39,7 @@ public sealed class MemN2NTests
         bool adjacent = o.Tying == MemoryTying.Adjacent;
         double[] Sentence(string table, int[] words) => [.. Enumerable.Range(1, d).Select(k => words.Select((x, j) =>
         {
-            double l = o.PositionEncoding ? 1 - (j + 1.0) / words.Length - (double)k / d * (1 - 2 * (j + 1.0) / words.Length) : 1;
+            double l = o.PositionEncoding ? o.PositionScale * (1 - (j + 1.0) / words.Length - (double)k / d * (1 - 2 * (j + 1.0) / words.Length)) : 1;
             return l * parameters[table][x * d + k - 1];
         }).Sum())];
         double[][] Memories(string name) => [.. example.Story.Select((s, i) =>
@@ -52,7 +54,8 @@ public sealed class MemN2NTests
         {
             double[][] m = Memories(hop == 1 || !adjacent ? "a_1" : $"c_{hop - 1}"), c = Memories(adjacent ? $"c_{hop}" : "c_1");
             double[] p = [.. m.Select(row => row.Zip(u).Sum(x => x.First * x.Second))];
-            if (!linear) p = [.. p.Select(x => Math.Exp(x) / p.Sum(Math.Exp))];
+            double nulls = o.NullMemories ? o.Capacity - p.Length : 0;                   // each of e^0
+            if (!linear) p = [.. p.Select(x => Math.Exp(x) / (p.Sum(Math.Exp) + nulls))];
             double[] carried = adjacent ? u : [.. Enumerable.Range(0, d).Select(k => Enumerable.Range(0, d).Sum(j => parameters["h"][k * d + j] * u[j]))];
             u = [.. carried.Select((x, k) => x + p.Zip(c).Sum(q => q.First * q.Second[k]))];
             attention[hop - 1] = p;
@@ -170,7 +173,7 @@ public sealed class MemN2NTests
     [Test]
     public void Sizes_that_make_no_sense_and_stories_that_are_too_long_are_refused()
     {
-        foreach (MemN2NOptions options in (MemN2NOptions[])[new() { Width = 0 }, new() { Hops = 0 }, new() { Capacity = 0 }, new() { TimeNoise = 1 }, new() { TimeNoise = double.NaN }])
+        foreach (MemN2NOptions options in (MemN2NOptions[])[new() { Width = 0 }, new() { Hops = 0 }, new() { Capacity = 0 }, new() { TimeNoise = 1 }, new() { PositionScale = 0 }, new() { TimeNoise = double.NaN }])
             Assert.That(() => Make(options), Throws.TypeOf<ArgumentOutOfRangeException>());
         using (Tape.Step())
             Assert.That(() => Make(new() { Capacity = 4 }).Forward(Batch(2)),

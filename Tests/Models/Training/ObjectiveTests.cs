@@ -102,6 +102,29 @@ public class ObjectiveTests
     }
 
     [Test]
+    public void Each_gradient_can_be_clipped_by_itself()
+    {
+        Plane model = new();
+        float[][] before = [.. model.Parameters.Select(p => p.ToArray())];
+        new Trainer(new Side(model), new Sgd(model.Parameters, 1), new() { Batch = 3, Sequences = 3, ClipEachNorm = 1e-3 }).Run();
+        foreach ((Tensor parameter, float[] was) in model.Parameters.Zip(before))
+            Assert.That(Math.Sqrt(parameter.ToArray().Zip(was).Sum(x => Math.Pow(x.First - x.Second, 2))), Is.EqualTo(1e-3).Within(1e-6), "together they would be sqrt(2) too long");
+    }
+
+    [Test]
+    public void A_validation_that_is_only_looked_at_leaves_the_last_parameters()
+    {
+        using Scratch scratch = new();
+        (Plane model, _, Trainer trainer) = Run(scratch["run"], options => options with { Validation = new(Sequences: 50, KeepsBest: false) });
+        trainer.Run();
+        float[] last = Numbers(model);
+        new RunFolder(scratch["run"]).LoadBest(model);
+        Assert.That(Numbers(model), Is.EqualTo(last));
+        Assert.That(File.Exists(new RunFolder(scratch["run"]).BestPath), Is.False);
+        Assert.That(new RunFolder(scratch["run"]).ReadMetrics()[^1]["accuracy"], Is.Not.Null);
+    }
+
+    [Test]
     public void Resumed_within_an_interval_it_ends_with_the_same_bits_and_lines()
     {
         using Scratch scratch = new();

@@ -482,7 +482,7 @@ public class TrainerTests
     [Test]
     public void An_update_allocates_nothing_once_warm()
     {
-        TinyRun run = new(new() { Sequences = 3000, LogInterval = 1000, ClipValue = 10, ClipNorm = 5, CheckpointPeriod = TimeSpan.FromHours(1), Folder = Folder, Schedule = new CosineSchedule(0.01, 3000) });
+        TinyRun run = new(new() { Sequences = 3000, LogInterval = 1000, ClipValue = 10, ClipNorm = 5, ClipEachNorm = 5, CheckpointPeriod = TimeSpan.FromHours(1), Folder = Folder, Schedule = new CosineSchedule(0.01, 3000) });
         List<(long OnThisThread, long Anywhere, long Native)> taken = new(10);
         long here = 0, anywhere = 0, native = 0, updates = 0;
         // Nine stretches within the second log interval, which begins with update 1001.
@@ -505,7 +505,7 @@ public class TrainerTests
         foreach (TrainerOptions options in (TrainerOptions[])
             [
                 Options with { Batch = 0 }, Options with { Sequences = -1 }, Options with { LogInterval = 0 }, Options with { CheckpointInterval = 0 },
-                Options with { CheckpointPeriod = TimeSpan.Zero }, Options with { ClipNorm = -1 }, Options with { ClipValue = double.NaN },
+                Options with { CheckpointPeriod = TimeSpan.Zero }, Options with { ClipNorm = -1 }, Options with { ClipEachNorm = -1 }, Options with { ClipValue = double.NaN },
                 Options with { Folder = "" }, Options with { Configuration = "{" }, Options with { Configuration = "[]" }, Options with { EarlyStopping = new(0) },
                 Options with { EarlyStopping = new(1, MinimumImprovement: -1) }, Options with { EarlyStopping = new(1, StoppingMetric.ValidationBits) },
                 Options with { Validation = new(Sequences: 0) }, Options with { Generators = [("a", new(1)), ("a", new(2))] },
