@@ -6,7 +6,7 @@ using NeuralMemory.Simd;
 namespace NeuralMemory;
 
 /// <summary>A function of one number, and its slope: the formula that every device and width is compiled from. Its fields are its parameters.</summary>
-/// <remarks>A formula of more than a line is to be inlined aggressively: a call in the loop passes its vectors through memory, at a third of the speed.</remarks>
+/// <remarks>A formula of more than a line is to be inlined aggressively: a call in the loop passes its vectors through memory, at half the speed.</remarks>
 public interface IUnary
 {
     /// <summary>The operation's name.</summary>

@@ -84,7 +84,7 @@ readonly unsafe struct Fibres
 
 /// <summary>
 /// What a kernel sees of fibres, in vectors. A kernel that is generic over it is compiled twice: once for any strides, and once for <see cref="Row{V, T}"/>, whose loops have neither
-/// calls, around which sums would be kept in memory, nor arithmetic on strides. The softmax of rows is three times as fast for it.
+/// calls, around which sums would be kept in memory, nor arithmetic on strides.
 /// </summary>
 unsafe interface IFibre<F, V, T> where F : struct, IFibre<F, V, T> where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
 {
@@ -108,7 +108,7 @@ unsafe interface IFibre<F, V, T> where F : struct, IFibre<F, V, T> where V : str
 
     /// <summary>
     /// Asks for element <paramref name="j"/> of the row behind this one: to be called in the last pass over a row. The processor's own prefetching begins anew with every page, and the next
-    /// row's first pass can do nothing but wait for it. A third of the time of rows of 1024 elements.
+    /// row's first pass can do nothing but wait for it.
     /// </summary>
     void Prefetch(int j);
 }
