@@ -19,12 +19,12 @@ static unsafe class GemmPacking
 
     /// <summary>
     /// Step p of run i goes to <c>to[p * width + i]</c>; what lies between the last run and the width is undefined. For A the runs are a tile's rows,
-    /// for B its columns, transposed.
+    /// for B its columns, transposed. What follows the runs of a step is written over, up to a vector, unless this must not spill: where other runs already lie beside these.
     /// </summary>
-    public static void Interleave<V, T>(Matrix<T> runs, T* to, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    public static void Interleave<V, T>(Matrix<T> runs, T* to, int width, bool spills = true) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         int count = runs.Rows, steps = runs.Columns;
-        if (runs.RowStride == 1) Copy<V, T>(runs, to, width);
+        if (runs.RowStride == 1) Copy<V, T>(runs, to, width, spills);
         else if (typeof(T) == typeof(float) && runs.ColumnStride == 1 && HasUnpack)
         {
             int whole = steps & -4;
@@ -40,8 +40,8 @@ static unsafe class GemmPacking
         else OneByOne(runs, to, width, 0);
     }
 
-    /// <summary>Each step is contiguous. Whole vectors are written, which the next step's then overwrite in part.</summary>
-    static void Copy<V, T>(Matrix<T> runs, T* to, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    /// <summary>Each step is contiguous. Where that may spill, whole vectors are written, which the next step's then overwrite in part.</summary>
+    static void Copy<V, T>(Matrix<T> runs, T* to, int width, bool spills) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         T* from = runs.Address;
         nint stride = runs.ColumnStride;
@@ -51,7 +51,7 @@ static unsafe class GemmPacking
             for (int i = 0; i < whole; i += V.Count) V.Store(to + i, V.Load(from + i));
             if (rest == 0) continue;
             V last = V.LoadPartial(from + whole, rest, T.Zero);
-            if (p > 1 && V.Count - rest <= width) V.Store(to + whole, last);
+            if (spills && p > 1 && V.Count - rest <= width) V.Store(to + whole, last);
             else V.StorePartial(to + whole, last, rest);
         }
     }

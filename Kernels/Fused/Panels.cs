@@ -57,7 +57,7 @@ readonly unsafe struct Panels
             {
                 int to = column + j, panel = to / Columns * Columns, width = Math.Min(Columns, panels.outer - panel);
                 count = Math.Min(columns.Rows - j, panel + width - to);
-                GemmPacking.Interleave<V, T>(columns.Block(j, 0, count, columns.Columns), panels.memory.Pointer<T>() + (long)panel * panels.inner + (long)row * width + (to - panel), width);
+                GemmPacking.Interleave<V, T>(columns.Block(j, 0, count, columns.Columns), panels.memory.Pointer<T>() + (long)panel * panels.inner + (long)row * width + (to - panel), width, spills: false);
             }
         }
     }
