@@ -184,7 +184,7 @@ static unsafe class NtmAddressing
     /// <summary>y = softmax(scale x) over the first <paramref name="slots"/>; the padding gets 0.</summary>
     public static void Softmax<V, T>(T* x, V scale, T* y, int slots, int padded) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        // No call and no local function: either would keep the sum and the maximum in memory, at a third of the speed.
+        // No call and no local function: either would keep the sum and the maximum in memory.
         int whole = slots / V.Count * V.Count, rest = slots - whole;
         V max = V.Create(T.NegativeInfinity), sum = V.Zero, tail = max;
         for (int i = 0; i < whole; i += V.Count) max = Larger<V, T>(max, V.Load(x + i) * scale);
@@ -213,7 +213,7 @@ static unsafe class NtmAddressing
         for (int i = slots; i < padded; i++) (x[i], y[i]) = (T.Zero, T.Zero);
     }
 
-    /// <summary>The larger one, lane by lane; of a NaN the first, which is enough where e^NaN joins the sum anyway, and a third of what <c>V.Max</c> takes.</summary>
+    /// <summary>The larger one, lane by lane; of a NaN the first, which is enough where e^NaN joins the sum anyway, and one comparison where <c>V.Max</c> takes three instructions in a row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static V Larger<V, T>(V a, V b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> => V.IfLess(a, b, b, a);
 
