@@ -20,9 +20,15 @@ public static unsafe class Gemm
     // Rows of A that one chunk of work goes through while its columns of B stay in the level 2 cache.
     const int ChunkRows = 120;
 
-    // Fewer columns than this and A is read in place, fewer rows and B is: a pass over an operand to pack it is worth it only if it is read often
-    // afterwards. Against packing from 64 columns and 24 rows on, 32 x 100 x 400 gains 15% and 640 x 400 x 100 12%.
-    const int UnpackedColumns = 256, UnpackedRows = 100;
+    // Up to this many columns of C, A^T is read in place, as is B up to this many rows: packing is a pass over memory, worth it only if what it makes is read
+    // often afterwards. The gradients of a linear map's weights, 512 x 768 x 128 and 128 x 768 x 512 with A^T, gain 15% and 8% against packing from 64 on.
+    const int UnpackedColumns = 512, UnpackedRows = 512;
+
+    // The same where what a tile needs at a time falls into one set of the level 1 cache.
+    const int CollidingColumns = 64, CollidingRows = 100;
+
+    // Steps of k that are packed for all tiles before the next ones, where a step is contiguous: memory is then read in its order.
+    const int PackedSteps = 8;
 
     const int MaxTile = 12 * GemmMicroKernel.Vectors * 16;
 
@@ -77,11 +83,13 @@ public static unsafe class Gemm
     {
         static int TileWidth => GemmMicroKernel.Vectors * V.Count;
 
+        static bool Collides(Matrix<T> x) => x.RowStride * x.ColumnStride * sizeof(T) % 4096 == 0;
+
         public void Run()
         {
             int m = c.Rows, n = c.Columns, k = a.Columns;
-            bool collides = a.RowStride * sizeof(T) % 4096 == 0;         // a tile's rows then fall into one set of the level 1 cache
-            bool packA = n > (collides ? UnpackedColumns / 4 : UnpackedColumns), packB = b.ColumnStride != 1 || m > UnpackedRows;
+            bool packA = n > (Collides(a) ? CollidingColumns : a.ColumnStride == 1 ? int.MaxValue : UnpackedColumns);
+            bool packB = b.ColumnStride != 1 || m > (Collides(b) ? CollidingRows : UnpackedRows);
             int rowsAtOnce = packA ? Math.Min(m, BlockRows) : m, columnsAtOnce = packB ? Math.Min(n, BlockColumns) : n;
             int depth = Tiles(k, Tiles(k, BlockK));
             long sizeA = packA ? (long)Tiles(rowsAtOnce, GemmMicroKernel.MaxRows<V>()) * Block<V, T>.PackedRows * depth : 0;
@@ -126,8 +134,8 @@ public static unsafe class Gemm
 
         public void Run(bool packB)
         {
-            int toPack = (PackedA != null ? tileRows : 0) + (packB ? tileColumns : 0);
-            if (toPack > 0) ThreadTeam.For(toPack, Math.Max(1, 16384 / (a.Columns * TileWidth)), new Pack { Block = this });
+            Pack(PackedA != null, a.RowStride == 1, isB: false);
+            Pack(packB, b.ColumnStride == 1, isB: true);
 
             double work = 2.0 * c.Rows * c.Columns * a.Columns, chunk = Math.Clamp(work / 16, 5e5, 8e6);
             chunkRows = Tiles(tileRows, Tiles(tileRows, ChunkRows / GemmMicroKernel.MaxRows<V>()));
@@ -137,17 +145,27 @@ public static unsafe class Gemm
             ThreadTeam.For(Tiles(tileRows, chunkRows) * Tiles(tileColumns, chunkColumns), 1, new Compute { Block = this });
         }
 
-        readonly void PackTile(int tile)
+        readonly void Pack(bool wanted, bool bySteps, bool isB)
         {
-            if (PackedA != null && tile < tileRows)
+            if (!wanted) return;
+            int k = a.Columns, tiles = isB ? tileColumns : tileRows, width = isB ? TileWidth : PackedRows;
+            if (bySteps) ThreadTeam.For(Tiles(k, PackedSteps), Math.Max(1, 16384 / (PackedSteps * tiles * width)), new PackSteps { Block = this, IsB = isB });
+            else ThreadTeam.For(tiles, Math.Max(1, 16384 / (k * width)), new PackTiles { Block = this, IsB = isB });
+        }
+
+        readonly void PackTile(int tile, int step, int steps, bool isB)
+        {
+            if (isB)
+            {
+                int column = tile * TileWidth;
+                Matrix<T> from = b.Block(step, column, steps, Math.Min(TileWidth, c.Columns - column));
+                GemmPacking.Interleave<V, T>(from.Transposed, PackedB + (long)column * b.Rows + (long)step * TileWidth, TileWidth);
+            }
+            else
             {
                 int row = FirstRow(tile);
-                GemmPacking.Interleave<V, T>(a.Block(row, 0, FirstRow(tile + 1) - row, a.Columns), PackedA + (long)tile * PackedRows * a.Columns, PackedRows);
-                return;
+                GemmPacking.Interleave<V, T>(a.Block(row, step, FirstRow(tile + 1) - row, steps), PackedA + ((long)tile * a.Columns + step) * PackedRows, PackedRows);
             }
-            if (PackedA != null) tile -= tileRows;
-            int column = tile * TileWidth;
-            GemmPacking.Interleave<V, T>(b.Block(0, column, b.Rows, Math.Min(TileWidth, c.Columns - column)).Transposed, PackedB + (long)column * b.Rows, TileWidth);
         }
 
         readonly void ComputeChunk(int chunk)
@@ -169,6 +187,7 @@ public static unsafe class Gemm
                 Scattered(p, q, to, j);
                 return;
             }
+            GemmMicroKernel.Prefetch(to);
             T* addend = Accumulate ? to.Address : Bias == null ? null : Bias + j;
             GemmMicroKernel.Run<V, T>(rows, columns, k, p.Address, p.RowStride, p.ColumnStride, q.Address, q.RowStride,
                 to.Address, to.RowStride, addend, Accumulate ? to.RowStride : 0);
@@ -188,13 +207,27 @@ public static unsafe class Gemm
                 }
         }
 
-        struct Pack : IParallelBody
+        struct PackTiles : IParallelBody
         {
             public Block<V, T> Block;
+            public bool IsB;
 
             public readonly void Run(int start, int end)
             {
-                for (int tile = start; tile < end; tile++) Block.PackTile(tile);
+                for (int tile = start; tile < end; tile++) Block.PackTile(tile, 0, Block.b.Rows, IsB);
+            }
+        }
+
+        struct PackSteps : IParallelBody
+        {
+            public Block<V, T> Block;
+            public bool IsB;
+
+            public readonly void Run(int start, int end)
+            {
+                int tiles = IsB ? Block.tileColumns : Block.tileRows;
+                for (int step = start * PackedSteps; step < Math.Min(Block.b.Rows, end * PackedSteps); step += PackedSteps)
+                    for (int tile = 0; tile < tiles; tile++) Block.PackTile(tile, step, Math.Min(PackedSteps, Block.b.Rows - step), IsB);
             }
         }
 

