@@ -21,8 +21,11 @@ public interface IParallelBody
 /// </remarks>
 public static unsafe class ThreadTeam
 {
-    /// <summary>How long a helper looks for new work before it sleeps: about 20 to 50 microseconds.</summary>
-    const int SpinsBeforeSleep = 1000;
+    /// <summary>
+    /// How long a helper looks for new work before it sleeps: about 0.1 to 0.2 milliseconds. Between a training step's large kernels are small ones that take no
+    /// helper; against a quarter of this, after which it sleeps through the next one's beginning, the step of a small GPT gains 15%.
+    /// </summary>
+    const int SpinsBeforeSleep = 4000;
 
     static readonly Lock teamLock = new();
     static readonly SemaphoreSlim wake = new(0);
