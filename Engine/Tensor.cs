@@ -37,6 +37,9 @@ public readonly unsafe partial struct Tensor
     /// <summary>Whether the tensor can still be used: false for <c>default</c> and for one whose step has ended.</summary>
     public bool IsAlive => body is { } b && b.Generation == generation;
 
+    /// <summary>Whether both are handles to one tensor: the same elements, seen in the same way, at the same place on the tape.</summary>
+    public bool IsSameAs(Tensor other) => body == other.body && generation == other.generation;
+
     /// <summary>The sizes of its dimensions.</summary>
     public Shape Shape => Body.Shape;
 

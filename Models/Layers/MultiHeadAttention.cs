@@ -81,7 +81,13 @@ public sealed class MultiHeadAttention : Module
     (Tensor Q, Tensor K, Tensor V) Project(Tensor query, Tensor key, Tensor value, Tensor? keyPadding, int first = 0)
     {
         Check(query, key, value, keyPadding);
-        Tensor q = Split(query, 0), k = Split(key, 1), v = Split(value, 2);
+        Tensor q, k, v;
+        if (query.IsSameAs(key) && query.IsSameAs(value))
+        {
+            Tensor all = query.Linear(inputWeight, inputBias);                          // one product of three times the columns
+            (q, k, v) = (OfHeads(all, 0), OfHeads(all, 1), OfHeads(all, 2));
+        }
+        else (q, k, v) = (Split(query, 0), Split(key, 1), Split(value, 2));
         return rotary is null ? (q, k, v) : (rotary.Forward(q, first), rotary.Forward(k, first), v);
     }
 
@@ -92,8 +98,12 @@ public sealed class MultiHeadAttention : Module
     Tensor Split(Tensor x, int projection)
     {
         int from = projection * Width, to = from + Width;
-        return x.Linear(inputWeight.Slice(0, from, to), inputBias.Slice(0, from, to)).Reshape([x.Shape[0], x.Shape[1], Heads, Width / Heads]).Transpose(1, 2);
+        return OfHeads(x.Linear(inputWeight.Slice(0, from, to), inputBias.Slice(0, from, to)), 0);
     }
+
+    /// <summary>Projection 0, 1 or 2 of those that lie side by side, for each head.</summary>
+    Tensor OfHeads(Tensor projections, int i) => projections.Slice(-1, i * Width, (i + 1) * Width)
+        .Reshape([projections.Shape[0], projections.Shape[1], Heads, Width / Heads]).Transpose(1, 2);
 
     void Check(Tensor query, Tensor key, Tensor value, Tensor? keyPadding)
     {
