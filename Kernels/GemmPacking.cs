@@ -10,7 +10,7 @@ namespace NeuralMemory;
 /// <summary>Copies parts of a matrix into the order in which the micro-kernel reads them, so that it walks through memory one line after another.</summary>
 /// <remarks>
 /// Copying whole vectors and transposing four by four instead of value by value took 12 x 64 x 512 with B transposed from 23 to 49 GFLOP/s, and squares of
-/// 512 from 80 to 97; eight runs of four steps at once took 12 x 128 x 512 from 48 to 72.
+/// 512 from 80 to 97; eight runs of four steps at once took 12 x 128 x 512 from 52 to 62.
 /// </remarks>
 static unsafe class GemmPacking
 {
