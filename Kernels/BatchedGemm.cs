@@ -68,8 +68,9 @@ unsafe partial struct BatchedGemm(int m, int n, int k, MatrixLayout a, MatrixLay
             RunOn(gpu, a, b, c, accumulate, bias);
             return;
         }
-        int count = Count(summed: false);
-        double work = 2.0 * m * n * k * Count(summed: true);
+        int count = Count(summed: false), summands = Count(summed: true);
+        if (summands == 0 && !accumulate) c.Fill(0);
+        double work = 2.0 * m * n * k * summands;
         int grain = work >= Large ? Math.Max(1, count) : (int)Math.Clamp(Grain / Math.Max(work, 1), 1, int.MaxValue);
         Cpu.For(c.DType, count, grain, new Kernel { Batch = this, A = a, B = b, C = c, Bias = bias, Accumulate = accumulate });
         KeepAlive(a, b, c, bias);

@@ -28,17 +28,17 @@ sealed class Linear : Operation<Linear>
         int rows = Rows(x), outputs = weight.Shape[0], inputs = weight.Shape[1];
         if (NeedsGradient(0))                           // dL/dx = dL/dy W
         {
-            Tensor dx = InputGradient(0);               // [..., in] = [..., out] [out, in]
+            Tensor dx = InputGradient(0, out bool isZero);   // [..., in] = [..., out] [out, in]
             BatchedGemm gemm = new(rows, inputs, outputs, RowLayout(dy), WeightLayout(weight), RowLayout(dx));
             for (int d = x.Rank - 3; d >= 0; d--) gemm.Add(x.Shape[d], dy.Strides[d], 0, dx.Strides[d]);
-            gemm.Run(dy, weight, dx, accumulate: true);
+            gemm.Run(dy, weight, dx, accumulate: !isZero);
         }
         if (NeedsGradient(1))                           // dL/dW = (dL/dy)^T x, summed over all rows
         {
-            Tensor dw = InputGradient(1);               // [out, in] = [out, ...] [..., in]
+            Tensor dw = InputGradient(1, out bool isZero);   // [out, in] = [out, ...] [..., in]
             BatchedGemm gemm = new(outputs, inputs, rows, RowLayout(dy).Transposed, RowLayout(x), WeightLayout(dw));
             for (int d = x.Rank - 3; d >= 0; d--) gemm.Add(x.Shape[d], dy.Strides[d], x.Strides[d], 0);
-            gemm.Run(dy, x, dw, accumulate: true);
+            gemm.Run(dy, x, dw, accumulate: !isZero);
         }
         if (InputCount > 2 && NeedsGradient(2))         // dL/db = the sum of dL/dy over all rows
         {

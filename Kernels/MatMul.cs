@@ -31,17 +31,17 @@ public sealed class MatMul : Operation<MatMul>
         int m = Rows(a), n = Columns(b), k = a.Shape[^1], batch = BatchShape(a, b).Rank;
         if (NeedsGradient(0))               // dL/da = dL/dy b^T, summed over the dimensions along which a was broadcast
         {
-            Tensor da = InputGradient(0);   // [m, k] = [m, n] [n, k]
+            Tensor da = InputGradient(0, out bool isZero);   // [m, k] = [m, n] [n, k]
             BatchedGemm gemm = new(m, k, n, Result(dy, a, b), Right(b).Transposed, Left(da));
             for (int d = batch - 1; d >= 0; d--) gemm.Add(dy.Shape[d], dy.Strides[d], BatchStride(b, d - batch), BatchStride(da, d - batch));
-            gemm.Run(dy, b, da, accumulate: true);
+            gemm.Run(dy, b, da, accumulate: !isZero);
         }
         if (NeedsGradient(1))               // dL/db = a^T dL/dy, likewise
         {
-            Tensor db = InputGradient(1);   // [k, n] = [k, m] [m, n]
+            Tensor db = InputGradient(1, out bool isZero);   // [k, n] = [k, m] [m, n]
             BatchedGemm gemm = new(k, n, m, Left(a).Transposed, Result(dy, a, b), Right(db));
             for (int d = batch - 1; d >= 0; d--) gemm.Add(dy.Shape[d], BatchStride(a, d - batch), dy.Strides[d], BatchStride(db, d - batch));
-            gemm.Run(a, dy, db, accumulate: true);
+            gemm.Run(a, dy, db, accumulate: !isZero);
         }
     }
 
