@@ -15,14 +15,15 @@ public interface IParallelBody
 /// </summary>
 /// <remarks>
 /// Starting a loop allocates nothing. One loop has the team at a time: a loop started meanwhile, by another thread or from within a loop, runs on the
-/// thread that started it, so callers that are parallel themselves do not over-subscribe the machine. The caller never waits for a helper
-/// that has not yet come: it works through the chunks and waits only for those that helpers have taken.
+/// thread that started it. Helpers leave, after the chunk that they are at, as soon as they and all callers are more than <see cref="Threads"/>, so callers
+/// that are parallel themselves do not over-subscribe the machine. The caller never waits for a helper that has not yet come: it works through the chunks and
+/// waits only for those that helpers have taken.
 /// </remarks>
 public static unsafe class ThreadTeam
 {
     /// <summary>
     /// How long a helper looks for new work before it sleeps: about 0.1 to 0.2 milliseconds. Between a training step's large kernels are small ones that take no
-    /// helper; against a quarter of this, after which it sleeps through the next one's beginning, the step of a small GPT gains 15%.
+    /// helper; after a quarter of this it sleeps through the next one's beginning, and the step of a small GPT takes longer.
     /// </summary>
     const int SpinsBeforeSleep = 4000;
 
@@ -34,7 +35,7 @@ public static unsafe class ThreadTeam
     static delegate*<void*, int, int, void> run;
     static void* body;
     static int count, grain, chunks, next;
-    static volatile int open, inside;
+    static volatile int open, inside, callers;
     static Exception? failure;
 
     [ThreadStatic] static bool isHelper;
@@ -55,24 +56,34 @@ public static unsafe class ThreadTeam
     public static void For<TBody>(int count, int grain, TBody body) where TBody : struct, IParallelBody
     {
         int chunks = (int)(((long)count + grain - 1) / grain);
-        if (chunks <= 1 || threads == 1 || isHelper || !teamLock.TryEnter())
+        if (chunks <= 1 || threads == 1 || isHelper || (teamLock.IsHeldByCurrentThread && open != 0))       // the last: a loop within the caller's own share of a loop
         {
             RunHere(chunks, count, grain, ref body);
             return;
         }
+        Interlocked.Increment(ref callers);
         try
         {
-            if (open != 0)                                            // a loop within the caller's own share of a loop
-            {
-                RunHere(chunks, count, grain, ref body);
-                return;
-            }
+            if (teamLock.TryEnter()) Share(chunks, count, grain, ref body);
+            else RunHere(chunks, count, grain, ref body);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref callers);
+        }
+    }
+
+    /// <summary>Runs a loop with the team, whose lock the caller has, and gives it back.</summary>
+    static void Share<TBody>(int chunks, int count, int grain, ref TBody body) where TBody : struct, IParallelBody
+    {
+        try
+        {
             StartHelpers(threads - 1);
             (ThreadTeam.count, ThreadTeam.grain, ThreadTeam.chunks, next, failure) = (count, grain, chunks, 0, null);
             run = &Invoke<TBody>;
             ThreadTeam.body = Unsafe.AsPointer(ref body);                 // a local of this frame, which outlives the loop
             Interlocked.Exchange(ref open, 1);
-            int wanted = Math.Min(Math.Min(threads - 1, chunks - 1), Volatile.Read(ref sleeping));
+            int wanted = Math.Min(Math.Min(threads - callers, chunks - 1), Volatile.Read(ref sleeping));
             if (wanted > 0) wake.Release(wanted);
 
             TakeChunks();
@@ -100,7 +111,7 @@ public static unsafe class ThreadTeam
         try
         {
             int chunk;
-            while ((chunk = Interlocked.Increment(ref next) - 1) < chunks)
+            while (!(isHelper && Crowded) && (chunk = Interlocked.Increment(ref next) - 1) < chunks)
             {
                 int start = chunk * grain;
                 run(body, start, Math.Min(count - start, grain) + start);
@@ -111,6 +122,12 @@ public static unsafe class ThreadTeam
             failure = e;
         }
     }
+
+    /// <summary>Whether those who compute are more than there should be.</summary>
+    static bool Crowded => callers + inside > threads;
+
+    /// <summary>Whether there is nothing to do for a helper, or no room.</summary>
+    static bool IsIdle(int helper) => open == 0 || helper >= threads - 1 || callers + inside >= threads;
 
     static void StartHelpers(int wanted)
     {
@@ -124,13 +141,13 @@ public static unsafe class ThreadTeam
         int helper = (int)index!;
         while (true)
         {
-            for (int spins = 0; open == 0 || helper >= threads - 1; spins++)
+            for (int spins = 0; IsIdle(helper); spins++)
             {
                 if (spins < SpinsBeforeSleep) Thread.SpinWait(8);
                 else
                 {
                     Interlocked.Increment(ref sleeping);
-                    if (open == 0 || helper >= threads - 1) wake.Wait();
+                    if (IsIdle(helper)) wake.Wait();
                     Interlocked.Decrement(ref sleeping);
                     spins = 0;
                 }

@@ -28,6 +28,17 @@ public class ThreadTeamTests
         }
     }
 
+    /// <summary>Chunks of some microseconds, of which it counts those that begin while more run than <paramref name="limit"/>.</summary>
+    readonly unsafe struct Crowd(int limit, int* running, int* crowded) : IParallelBody
+    {
+        public void Run(int start, int end)
+        {
+            if (Interlocked.Increment(ref *running) > limit) Interlocked.Increment(ref *crowded);
+            Thread.SpinWait(200);
+            Interlocked.Decrement(ref *running);
+        }
+    }
+
     static void WithThreads(int threads, Action action)
     {
         int before = ThreadTeam.Threads;
@@ -76,6 +87,22 @@ public class ThreadTeamTests
         }))];
         foreach (Thread thread in threads) thread.Start();
         foreach (Thread thread in threads) thread.Join();
+    });
+
+    [Test]
+    public unsafe void Callers_that_are_parallel_themselves_get_no_help_beyond_the_threads_that_there_should_be([Values(2, 3)] int callers) => WithThreads(callers, () =>
+    {
+        const int loops = 100, chunks = 100;
+        int running = 0, crowded = 0;
+        int* now = &running, count = &crowded;
+        Thread[] threads = [.. Enumerable.Range(0, callers).Select(_ => new Thread(() =>
+        {
+            for (int loop = 0; loop < loops; loop++) ThreadTeam.For(chunks, 1, new Crowd(callers, now, count));
+        }))];
+        foreach (Thread thread in threads) thread.Start();
+        foreach (Thread thread in threads) thread.Join();
+        // One chunk a loop may have begun before another caller came; helpers who stayed would make it nearly all.
+        Assert.That(crowded, Is.LessThan(callers * loops * chunks / 10));
     });
 
     [Test]
