@@ -71,11 +71,10 @@ public sealed class NtmTests
     /// <summary>Inputs that drive the gates to their ends.</summary>
     static Tensor Large(NtmSizes sizes) => KernelTesting.Random([9, 3, 4], (ulong)sizes.Slots) * 100;
 
-    static IEnumerable<Ntm> Machines => Enum.GetValues<MemoryStart>().Select(start => Make(Sizes[1], start));
-
-    [TestCaseSource(nameof(Machines))]
-    public void Every_parameter_gets_a_finite_gradient_that_is_not_zero(Ntm machine)
+    [Test]
+    public void Every_parameter_gets_a_finite_gradient_that_is_not_zero([Values] MemoryStart start)
     {
+        Ntm machine = Make(Sizes[1], start);
         using (Tape.Step())
         {
             Tensor y = machine.Forward(KernelTesting.Random([5, 3, 4], 1));
@@ -84,7 +83,9 @@ public sealed class NtmTests
             {
                 double[] gradient = parameter.Gradient.ToArray<double>();
                 Assert.That(gradient, Is.All.Matches<double>(double.IsFinite), name);
-                Assert.That(gradient.Any(g => g != 0), name);
+                // Where all slots begin alike, nothing tells them apart, and it is the same wherever the heads look at first.
+                if (start == MemoryStart.Constant && name == "initial_weightings") Assert.That(gradient, Is.All.EqualTo(0).Within(1e-6), name);
+                else Assert.That(gradient.Any(g => g != 0), name);
             }
         }
     }
