@@ -116,7 +116,18 @@ static class Speed
         {
             Console.WriteLine(JsonSerializer.Serialize(new
             {
-                suite, Case = f.Case.Name, f.Case.Shape, threads, OursS = f.Seconds, f.Peer, PeerS = f.PeerSeconds, f.Ratio, f.Gflops, f.Gbytes, f.Error, f.Spread,
+                suite,
+                Case = f.Case.Name,
+                f.Case.Shape,
+                threads,
+                OursS = f.Seconds,
+                f.Peer,
+                PeerS = f.PeerSeconds,
+                f.Ratio,
+                f.Gflops,
+                f.Gbytes,
+                f.Error,
+                f.Spread,
             }, json));
             return;
         }

@@ -25,7 +25,9 @@ sealed class TorchPeer : IDisposable
         {
             ProcessStartInfo start = new(python, [Path.Combine(AppContext.BaseDirectory, "peers", "torch_peer.py")])
             {
-                RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
             };
             start.Environment["OMP_NUM_THREADS"] = start.Environment["OPENBLAS_NUM_THREADS"] = $"{threads}";
             // Its idle threads sleep: spinning, those of OpenMP and of OpenBLAS take the cores from each other, and from what is timed here. An LSTM's step takes a third of the time so.
