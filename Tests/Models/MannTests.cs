@@ -19,16 +19,20 @@ public sealed class MannTests
             .Select((shape, i) => i == 1 ? Draw(shape, 7, type) : Draw(shape, (ulong)i + 2, type).RequireGradient()),
     ];
 
-    /// <summary>The composed network computes in float64: what the fused one is off is its own.</summary>
+    /// <summary>Sharp keys amplify rounding: beside the tolerance, the two may differ by twice what single precision costs the composed network, against itself in float64.</summary>
     [Test, Combinatorial]
     public void The_fused_network_equals_the_composed_one_in_value_and_every_gradient(
         [ValueSource(nameof(Sizes))] MannSizes sizes, [Values(1, 3, 6)] int batch, [Values] bool given, [Values(DType.Float64, DType.Float32)] DType type)
     {
         double tolerance = type == DType.Float64 ? 1e-11 : 2e-5;
-        (string Name, double[] Values)[] fused = Evaluate(sizes, batch, given, type, composed: false), composed = Evaluate(sizes, batch, given, DType.Float64, composed: true);
-        Assert.That(fused.Select(result => result.Name), Is.EqualTo(composed.Select(result => result.Name)));
-        foreach (((string name, double[] actual), (_, double[] expected)) in fused.Zip(composed))
-            Assert.That(actual, Is.EqualTo(expected).Within(tolerance * (1 + expected.Max(Math.Abs))), name);
+        (string Name, double[] Values)[] fused = Evaluate(sizes, batch, given, type, composed: false), composed = Evaluate(sizes, batch, given, type, composed: true);
+        (string Name, double[] Values)[] exact = Evaluate(sizes, batch, given, DType.Float64, composed: true);
+        Assert.That(fused.Select(result => result.Name), Is.EqualTo(exact.Select(result => result.Name)));
+        for (int i = 0; i < exact.Length; i++)
+        {
+            double rounding = composed[i].Values.Zip(exact[i].Values).Max(pair => Math.Abs(pair.First - pair.Second));
+            Assert.That(fused[i].Values, Is.EqualTo(composed[i].Values).Within(tolerance * (1 + exact[i].Values.Max(Math.Abs)) + 2 * rounding), exact[i].Name);
+        }
     }
 
     static (string Name, double[] Values)[] Evaluate(MannSizes sizes, int batch, bool given, DType type, bool composed)
