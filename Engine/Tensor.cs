@@ -405,7 +405,6 @@ public readonly unsafe partial struct Tensor
     }
 
     /// <summary>The gradient to add to, made of zeros where there was none; for a view, the same view of its base's gradient.</summary>
-    /// <summary>The gradient to be added to; zeros where there was none.</summary>
     internal Tensor GradientToAccumulate()
     {
         TensorBody b = Body, root = Root;
