@@ -63,8 +63,21 @@ static partial class Run
         ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true };
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "neuralmemory.dll"));
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
+        MindInterrupts();
         return Process.Start(start)!;
     }
+
+    /// <summary>In the background of a script SIGINT is ignored, and so it would be in every process that is started from there.</summary>
+    static void MindInterrupts()
+    {
+        const string ignored = "SigIgn:";
+        if (!OperatingSystem.IsLinux()) return;
+        string mask = File.ReadLines("/proc/self/status").First(line => line.StartsWith(ignored, StringComparison.Ordinal))[ignored.Length..].Trim();
+        if ((Convert.ToUInt64(mask, 16) & 1 << (2 - 1)) != 0) SetHandler(2, 0);
+    }
+
+    [LibraryImport("libc", EntryPoint = "signal")]
+    private static partial nint SetHandler(int signal, nint handler);
 
     [LibraryImport("libc", EntryPoint = "kill")]
     private static partial int Kill(int process, int signal);
