@@ -41,14 +41,14 @@ public sealed unsafe class Softmax : Operation<Softmax>
         void Run<V, T, F>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> where F : struct, IFibre<F, V, T>
         {
             int n = fibres.Length, step = F.Step(fibres);
-            T* cached = fibres.AreRows ? ThreadScratch<Softmax>.Take<T>(n) : null;
+            T* cached = fibres.AreRows ? ThreadScratch<Softmax>.Take<T>(n + PageBytes / sizeof(T)) : null;
             for (int taken; start < end; start += taken)
             {
                 taken = fibres.Take<V>(start, end, out long ox, out long oy, out _, out _);
-                T* first = y.Pointer<T>() + oy;
-                bool streams = fibres.AreRows && Streaming.Suits<V, T>(first, y.Count);
-                F xs = F.At(fibres, 0, x.Pointer<T>() + ox, taken), ys = F.At(fibres, 1, first, taken, streams);
-                F powers = streams ? F.At(fibres, 1, cached, taken) : ys;              // in the cache until their sum is known
+                T* from = x.Pointer<T>() + ox, to = y.Pointer<T>() + oy;
+                bool streams = fibres.AreRows && Streaming.Suits<V, T>(to, y.Count);
+                F xs = F.At(fibres, 0, from, taken), ys = F.At(fibres, 1, to, taken, streams);
+                F powers = streams ? F.At(fibres, 1, Beside(cached, from), taken) : ys;     // in the cache until their sum is known
                 V m = Maximum<V, T, F>(fibres, xs), s = V.Zero;
                 for (int j = 0; j < n; j += step)
                 {
@@ -64,6 +64,14 @@ public sealed unsafe class Softmax : Operation<Softmax>
             Streaming.End();
         }
     }
+
+    const int PageBytes = 4096;
+
+    /// <summary>
+    /// The first element from <paramref name="scratch"/> on that lies in its page where <paramref name="row"/> lies in its own. The processor tells a store from a later load by the last
+    /// 12 bits of their addresses alone at first: a power written where an element is about to be read would make that wait.
+    /// </summary>
+    static T* Beside<T>(T* scratch, T* row) where T : unmanaged => scratch + (((nint)row - (nint)scratch) & (PageBytes - 1)) / sizeof(T);
 
     /// <summary>
     /// m = max x along a fibre, in every lane; 0 where all of it is -infinity, so that x - m is -infinity there and not NaN. Any number where one is NaN: the sum of powers is NaN then.
