@@ -8,7 +8,7 @@ namespace NeuralMemory.Tests.Models;
 [NonParallelizable]
 public class ParallelTrainingTests
 {
-    const int Steps = 20;
+    const int Steps = 8;
 
     static float[] TrainNtm()
     {
