@@ -75,7 +75,7 @@ public sealed class AttentionSeq2Seq : EncoderDecoder
         Annotations annotations = Encode(source, lengths);
         AlignmentWeights weights = new(query, energy, context, recurrent, recurrentBias);
         Tensor y = targetEmbedding.Forward(inputs), x = y.Linear(input, inputBias);                     // [batch, target, 3 hidden], for the whole sequence at once
-        (Tensor s, Tensor c, Tensor alpha, _) = composed ? AlignmentComposed.Apply(x, annotations, weights) : AlignmentScan.Apply(x, annotations, weights);
+        (Tensor s, Tensor c, Tensor alpha, _) = composed ? AlignmentComposed.Apply(x, annotations, weights) : AlignmentScan.Apply(x, annotations, weights);     // s_i-1, c_i, alpha_i
         // (4) p(y_i | s_i-1, y_i-1, c_i) = softmax(W_o t_i), t_i the greater of each pair of t~_i = U_o s_i-1 + V_o E y_i-1 + C_o c_i
         Tensor t = s.Linear(stateOutput, outputBias) + y.Linear(inputOutput) + c.Linear(contextOutput);
         t = t.Reshape([t.Shape[0], t.Shape[1], output.Shape[1], 2]).Max(-1);

@@ -159,7 +159,8 @@ public sealed unsafe class AlignmentScan : Operation<AlignmentScan>
         void Attend<V, T>(int b, int t, T* alpha, T* context) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int positions = saved.Positions(b), annotation = Recurrence.Pad(s.Annotation);
-            AlignmentModel.Weigh<V, T>(saved.Step<T>(saved.Queries, b, t), Recurrence.At<T>(keys, b, 0), energy.Pointer<T>(), Recurrence.At<int>(saved.Seen, b, 0), alpha, positions, Recurrence.Pad(s.Source), s.Alignment);
+            AlignmentModel.Weigh<V, T>(saved.Step<T>(saved.Queries, b, t), Recurrence.At<T>(keys, b, 0), energy.Pointer<T>(),
+                Recurrence.At<int>(saved.Seen, b, 0), alpha, positions, Recurrence.Pad(s.Source), s.Alignment);
             new Span<T>(context, annotation).Clear();
             Recurrence.MultiplyAdd<V, T>(Recurrence.At<T>(saved.H, b, 0), annotation, alpha, 0, positions, context, 0, annotation, 1);
             Recurrence.Copy(alpha, Recurrence.At<T>(alphas, b, t), s.Source);
