@@ -13,6 +13,7 @@ static class TrainingCases
         Lstm(12, 64, 65, 128), Lstm(1, 22, 29, 100), Lstm(32, 64, 256, 256),
         Gpt(batch: 12, length: 64, symbols: 65, width: 128, heads: 4, layers: 4),
         Ntm(batch: 1, length: 20), Ntm(batch: 32, length: 20),
+        Bahdanau(batch: 32, length: 15, symbols: 13, embedding: 32, hidden: 32), Bahdanau(batch: 1, length: 30, symbols: 100, embedding: 100, hidden: 100),
     ];
 
     /// <summary>An LSTM over vectors, and a linear readout that classifies every step. Shape: batch x length x inputs x hidden; there are as many classes as inputs.</summary>
@@ -70,6 +71,26 @@ static class TrainingCases
                 Episode episode = task.Next(new(1), batch, length);
                 Tensor inputs = type == DType.Float32 ? episode.Inputs : episode.Inputs.To(type), targets = type == DType.Float32 ? episode.Targets : episode.Targets.To(type);
                 return episode.Output(module.Forward(inputs)).BinaryCrossEntropyWithLogits(episode.Output(targets));
+            });
+        });
+    }
+
+    /// <summary>
+    /// An encoder and a decoder that looks back at it, with the reversing task's sizes, on sequences of one length. Shape: batch x length x symbols x embedding x hidden; the alignment model has as many
+    /// units as the decoder, and the output's layer half of them.
+    /// </summary>
+    static Case Bahdanau(int batch, int length, int symbols, int embedding, int hidden)
+    {
+        int maxout = hidden / 2 + 1, time = length + 1;
+        double each = 2.0 * 3 * hidden * (embedding + hidden) + 2.0 * hidden * hidden;                                                             // a position of the source
+        double said = hidden * (3.0 * embedding + 10.0 * hidden + 3.0 * length) + 2.0 * maxout * (3 * hidden + embedding) + maxout * symbols;      // one of the target
+        return new("bahdanau", $"{batch}x{length}x{symbols}x{embedding}x{hidden}", 3 * 2 * batch * (length * each + time * said), 4.0 * batch * (length * 8 + time * (20.0 + 2 * length)) * hidden, () =>
+        {
+            ReverseTask task = new(symbols - EncoderDecoder.End - 1, length, length);
+            return Train(() => new AttentionSeq2Seq(symbols, embedding, hidden, alignment: hidden, maxout, new(2)), module => new Adam(module.Parameters, 1e-3), (module, _) =>
+            {
+                Translation pairs = task.Next(new(1), batch);
+                return module.Run(pairs.Source, pairs.Lengths, pairs.Inputs).Logits.CrossEntropy(pairs.Labels, EncoderDecoder.Padding);
             });
         });
     }

@@ -16,9 +16,9 @@ static unsafe class Recurrence
     /// <summary><paramref name="size"/> rounded up to a whole number of vectors.</summary>
     public static int Pad(int size) => (size + Lanes - 1) / Lanes * Lanes;
 
-    /// <summary>The address of sequence <paramref name="b"/> at step <paramref name="t"/> of a tensor [time, batch, ...].</summary>
+    /// <summary>The address of element [i, j, 0, ...]: of a tensor [time, batch, ...] what belongs to step i of sequence j, of [batch, time, ...] to step j of sequence i.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static T* At<T>(Tensor tensor, int t, int b) where T : unmanaged => tensor.Pointer<T>() + (long)t * tensor.Strides[0] + (long)b * tensor.Strides[1];
+    public static T* At<T>(Tensor tensor, int i, int j) where T : unmanaged => tensor.Pointer<T>() + (long)i * tensor.Strides[0] + (long)j * tensor.Strides[1];
 
     /// <summary>Copies <paramref name="count"/> values.</summary>
     public static void Copy<T>(T* from, T* to, int count) where T : unmanaged => new ReadOnlySpan<T>(from, count).CopyTo(new Span<T>(to, count));

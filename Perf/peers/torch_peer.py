@@ -175,6 +175,38 @@ def ntm(batch, length, slots, width, hidden):
                          lambda: F.binary_cross_entropy_with_logits(model(x)[length + 2:], target))
 
 
+class Bahdanau(nn.Module):
+    """Bahdanau, Cho and Bengio 2014. What does not wait for the decoder's state is computed for all positions at once."""
+
+    def __init__(self, symbols, embedding, hidden):
+        super().__init__()
+        self.source, self.target = nn.Embedding(symbols, embedding), nn.Embedding(symbols, embedding)
+        self.encoder, self.begin = nn.GRU(embedding, hidden, batch_first=True, bidirectional=True), nn.Linear(hidden, hidden)
+        self.query, self.key, self.energy = (nn.Linear(*sizes, bias=False) for sizes in ((hidden, hidden), (2 * hidden, hidden), (hidden, 1)))
+        self.cell = nn.GRUCell(embedding + 2 * hidden, hidden)
+        self.maxout, self.out = nn.Linear(3 * hidden + embedding, 2 * (hidden // 2 + 1)), nn.Linear(hidden // 2 + 1, symbols, bias=False)
+
+    def forward(self, source, inputs):
+        h, last = self.encoder(self.source(source))
+        keys, y, s = self.key(h), self.target(inputs), self.begin(last[1]).tanh()
+        states, contexts = [], []
+        for symbol in y.unbind(1):
+            weights = self.energy((keys + self.query(s).unsqueeze(1)).tanh()).squeeze(-1).softmax(-1)
+            context = (weights.unsqueeze(1) @ h).squeeze(1)
+            states.append(s)
+            contexts.append(context)
+            s = self.cell(torch.cat([symbol, context], -1), s)
+        t = self.maxout(torch.cat([torch.stack(states, 1), y, torch.stack(contexts, 1)], -1))
+        return self.out(t.unflatten(-1, (-1, 2)).max(-1)[0])
+
+
+def bahdanau(batch, length, symbols, embedding, hidden):
+    model, source = Bahdanau(symbols, embedding, hidden), torch.randint(3, symbols, (batch, length))
+    said = source.flip(1)
+    inputs, labels = F.pad(said, (1, 0), value=1), F.pad(said, (0, 1), value=2).flatten()
+    return training_step(model, torch.optim.Adam(model.parameters(), 1e-3), lambda: F.cross_entropy(model(source, inputs).flatten(0, 1), labels))
+
+
 ELEMENTWISE = {
     "exp": torch.exp, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "gelu": F.gelu, "gelu-tanh": lambda x: F.gelu(x, approximate="tanh"), "softplus": F.softplus,
     "softmax": lambda x: x.softmax(-1), "layer-norm": layer_norm,
@@ -185,7 +217,7 @@ CASES = {
     **{name: function(f) for name, f in ELEMENTWISE.items()},
     **{f"{name}-training": function(f, training=True) for name, f in ELEMENTWISE.items()},
     "cross-entropy": cross_entropy(False), "cross-entropy-training": cross_entropy(True),
-    "adamw": adamw, "lstm": lstm, "gpt": gpt, "ntm": ntm,
+    "adamw": adamw, "lstm": lstm, "gpt": gpt, "ntm": ntm, "bahdanau": bahdanau,
 }
 
 

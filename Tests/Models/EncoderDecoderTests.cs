@@ -149,6 +149,28 @@ public sealed class EncoderDecoderTests
             Assert.That(() => model.Run(s, l, i), Throws.TypeOf<ShapeException>().With.Message.EqualTo(message));
     }
 
+    [TestCase(DType.Float64, 1e-12)]
+    [TestCase(DType.Float32, 1e-5)]
+    public void The_fused_decoder_equals_the_composed_one_in_value_and_every_gradient(DType type, double tolerance)
+    {
+        AttentionSeq2Seq model = new(Symbols, 3, 5, 4, 3, new(1));
+        model.To(type);
+        (double[] Logits, double[] Attention, double[][] Gradients) Evaluate(Func<Tensor, Tensor, Tensor, DecoderRun> run)
+        {
+            using var step = Tape.Step();
+            foreach (Tensor parameter in model.Parameters) parameter.ZeroGradient();
+            DecoderRun y = run(source, lengths, inputs);
+            y.Logits.CrossEntropy(inputs, EncoderDecoder.Padding).Backward();
+            return (y.Logits.ToArray<double>(), y.Attention!.Value.ToArray<double>(), [.. model.Parameters.Select(parameter => parameter.Gradient.ToArray<double>())]);
+        }
+        var (logits, attention, gradients) = Evaluate(model.RunComposed);
+        var fused = Evaluate(model.Run);
+        Assert.That(fused.Logits, Is.EqualTo(logits).Within(tolerance));
+        Assert.That(fused.Attention, Is.EqualTo(attention).Within(tolerance));
+        for (int i = 0; i < gradients.Length; i++) Assert.That(fused.Gradients[i], Is.EqualTo(gradients[i]).Within(tolerance), $"parameter {i}");
+        Assert.That(gradients.SelectMany(g => g).Max(Math.Abs), Is.GreaterThan(0.01));
+    }
+
     [Test]
     public void A_reversed_source_is_the_source_reversed()
     {

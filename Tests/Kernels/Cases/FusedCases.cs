@@ -42,6 +42,20 @@ public class FusedCases : ICaseSource
         Dnc("without either", 3, 2, new(5, 7, 3, 2, Links: false, FreeGates: false)),
         Dnc("of one slot", 3, 2, new(3, 1, 2, 1)),
         Dnc("of no steps", 0, 2, new(3, 5, 2, 1)),
+
+        Alignment(1, 1, 1, 1, 1, 1),
+        Alignment(4, 1, 5, 7, 6, 3),
+        Alignment(3, 3, 7, 5, 17, 9),
+        Alignment(3, 6, 16, 16, 16, 16, length: b => 16 - 3 * b),
+        Alignment(3, 5, 6, 9, 5, 19, length: b => 5 - b),
+        Alignment(2, 2, 19, 33, 3, 33),
+        new("AlignmentScan of views",
+            x => All(Align(x[0].Transpose(0, 1), x[1].Transpose(0, 1), x[2].Slice(2, 0, 6, 2), x[3].T, x[4].T, x[5].T, x[6].T, x[7].T, x[8].T, x[9].Slice(0, 1, 24, 2))),
+            r => [r.Uniform([3, 2, 12]), r.Uniform([5, 2, 6]), r.Uniform([2, 5, 6]), r.Uniform([4, 2]), Tensor.From([1, 1, 1, 0, 1, 1, 0, 1, 0, 0], [5, 2]),
+                r.Uniform([4, 3], -1, 1), r.Uniform([3, 1]), r.Uniform([6, 12], -1, 1), r.Uniform([4, 12], -1, 1), r.Uniform([24])]),
+        new("AlignmentScan contexts alone", x => Align(x).Contexts, AlignmentInputs(3, 2, 5, 4, 6, 3, b => 5 - b)),
+        new("AlignmentScan weights alone", x => Align(x).Weights, AlignmentInputs(3, 2, 5, 4, 6, 3, b => 5 - b)),
+        new("AlignmentScan last state alone", x => Align(x).Last, AlignmentInputs(3, 2, 5, 4, 6, 3, b => 5 - b)),
     ];
 
     static Tensor Join((Tensor First, Tensor Second, Tensor Third) y) => Tensor.Concat(0, y.First.Reshape(flat), y.Second.Reshape(flat), y.Third.Reshape(flat));
@@ -124,4 +138,22 @@ public class FusedCases : ICaseSource
             r.Uniform([batch, s.LinkedSlots, s.LinkedSlots]), r.Uniform([batch, s.Slots]), r.Uniform([batch, s.ReadHeads, s.Slots]), r.Uniform([batch, s.Reads]),
             r.Uniform([batch, s.Hidden]), r.Uniform([batch, s.Hidden]),
         ]);
+
+    static (Tensor States, Tensor Contexts, Tensor Weights, Tensor Last) Align(params ReadOnlySpan<Tensor> x) =>
+        AlignmentScan.Apply(x[0], new(x[1], x[2], x[4], x[3]), new(x[5], x[6], x[7], x[8], x[9]));
+
+    static Tensor All((Tensor States, Tensor Contexts, Tensor Weights, Tensor Last) y) =>
+        Tensor.Concat(0, y.States.Reshape(flat), y.Contexts.Reshape(flat), y.Weights.Reshape(flat), y.Last.Reshape(flat));
+
+    /// <summary>All that it gives, of sources that are seen up to a length, all of them without.</summary>
+    static OperationCase Alignment(int time, int batch, int source, int hidden, int annotation, int alignment, Func<int, int>? length = null) => new(
+        $"AlignmentScan [{batch}, {time}] of {hidden} at [{source}] of {annotation}, alignment {alignment}{(length is null ? "" : ", padded")}",
+        x => All(Align(x)), AlignmentInputs(time, batch, source, hidden, annotation, alignment, length));
+
+    static Func<Philox, Tensor[]> AlignmentInputs(int time, int batch, int source, int hidden, int annotation, int alignment, Func<int, int>? length) => r =>
+    [
+        r.Uniform([batch, time, 3 * hidden]), r.Uniform([batch, source, annotation]), r.Uniform([batch, source, alignment]), r.Uniform([batch, hidden]),
+        Tensor.From([.. Enumerable.Range(0, batch * source).Select(i => length is null || i % source < length(i / source) ? 1 : 0)], [batch, source]),
+        r.Uniform([alignment, hidden], -1, 1), r.Uniform([1, alignment]), r.Uniform([3 * hidden, annotation], -1, 1), r.Uniform([3 * hidden, hidden], -1, 1), r.Uniform([3 * hidden]),
+    ];
 }
