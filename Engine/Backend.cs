@@ -103,10 +103,17 @@ public sealed unsafe class CpuBackend : Backend
     /// <inheritdoc/>
     public override nint Allocate(long bytes)
     {
-        if (bytes < HugePage || !OperatingSystem.IsLinux()) return (nint)NativeMemory.AlignedAlloc((nuint)bytes, 64);
+        if (bytes < HugePage || !hasHugePages) return (nint)NativeMemory.AlignedAlloc((nuint)bytes, 64);
         nuint rounded = ((nuint)bytes + HugePage - 1) / HugePage * HugePage;
         void* block = NativeMemory.AlignedAlloc(rounded, HugePage);
-        _ = Advise(block, rounded, 14);
+        try
+        {
+            _ = Advise(block, rounded, AdviseHugePages);                 // refused, it does no harm
+        }
+        catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
+        {
+            hasHugePages = false;
+        }
         return (nint)block;
     }
 
@@ -115,6 +122,11 @@ public sealed unsafe class CpuBackend : Backend
     /// machine are twice as long, cost more than the cache misses.
     /// </summary>
     const int HugePage = 2 << 20;
+
+    /// <summary>MADV_HUGEPAGE of Linux.</summary>
+    const int AdviseHugePages = 14;
+
+    static bool hasHugePages = OperatingSystem.IsLinux();
 
     [DllImport("libc", EntryPoint = "madvise")]
     static extern int Advise(void* address, nuint length, int advice);
@@ -179,7 +191,8 @@ public sealed unsafe class CpuBackend : Backend
         if (source.IsContiguous && target.IsContiguous)
         {
             long bytes = (long)target.Count * target.DType.Size();
-            ThreadTeam.For((int)((bytes + Block - 1) / Block), 1, new CopyBody(source.Address, target.Address, bytes));
+            if (Math.Abs(source.Address - target.Address) < bytes) Buffer.MemoryCopy((void*)source.Address, (void*)target.Address, bytes, bytes);     // they overlap
+            else ThreadTeam.For((int)((bytes + Block - 1) / Block), 1, new CopyBody(source.Address, target.Address, bytes));
         }
         else if (target.DType == DType.Float32) Strided.ForEach<float, Strided.Assign>(target.Pointer<float>(), source.Pointer<float>(), target.Shape, target.Strides, source.Strides);
         else if (target.DType == DType.Float64) Strided.ForEach<double, Strided.Assign>(target.Pointer<double>(), source.Pointer<double>(), target.Shape, target.Strides, source.Strides);
