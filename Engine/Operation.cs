@@ -63,7 +63,7 @@ public abstract class Operation
     {
         TensorBody input = inputs[i].Body, given = gradient.Body;
         bool takes = !input.Base.IsAlive && !given.Base.IsAlive && input.Arena is not null && given.Arena == input.Arena && !input.Gradient.IsAlive && !input.GradientPlace.IsAlive;
-        if (takes && given.Shape == input.Shape && given.DType == input.DType) (input.Gradient, input.GradientIsZero) = (gradient, false);
+        if (takes && given.Shape == input.Shape && given.DType == input.DType) (input.Gradient, input.GradientIsZero, given.IsGradient) = (gradient, false, true);
         else given.Backend.Add(gradient, InputGradient(i));
     }
 

@@ -158,18 +158,19 @@ public static class Tape
         }
         if (!any) throw new InvalidOperationException("Backward: nothing here depends on a tensor that requires a gradient, or it was computed within NoGradient.");
 
-        int count = Collect(s, roots);
+        int count = 0;
         bool recording = s.Recording;
         s.Recording = false;
         try
         {
+            count = Collect(s, roots);
             for (int i = 0; i < count; i++) s.Order[i].RunBackward(s);
         }
         finally
         {
             s.Recording = recording;
             Array.Clear(s.Order, 0, count);
-            if (roots[0].Root is { GradientIsGiven: true } root) (root.Gradient, root.GradientIsGiven) = (default, false);    // an operation threw
+            if (roots[0].Root is { GradientIsGiven: true } root) (root.Gradient, root.GradientIsGiven) = (default, false);    // something threw
         }
     }
 

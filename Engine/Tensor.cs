@@ -275,7 +275,7 @@ public readonly unsafe partial struct Tensor
         GC.KeepAlive(host.Body);
     }
 
-    /// <summary>Overwrites all elements with those of <paramref name="source"/>, converted, outside the tape.</summary>
+    /// <summary>Overwrites all elements with those of <paramref name="source"/>, converted, outside the tape. A contiguous source of the same type may overlap this tensor.</summary>
     /// <exception cref="ShapeException">The shapes differ.</exception>
     public void CopyFrom(Tensor source)
     {
@@ -427,12 +427,13 @@ public readonly unsafe partial struct Tensor
     }
 
     /// <summary>Makes <paramref name="gradient"/> the gradient of an intermediate value that has none and passes it on at once, so that it need not be copied.</summary>
-    /// <returns>False where that is not so.</returns>
+    /// <returns>False where that is not so, or where <paramref name="gradient"/> is some tensor's gradient, which this backward pass may write to.</returns>
     internal bool TakeGradient(Tensor gradient)
     {
         TensorBody root = Root;
-        if (root != Body || root.Producer is null || root.RetainsGradient || root.Gradient.IsAlive || !gradient.IsContiguous || gradient.Backend != root.Backend) return false;
-        (root.Gradient, root.GradientIsGiven) = (gradient, true);
+        if (root != Body || root.Producer is null || root.RetainsGradient || root.Gradient.IsAlive) return false;
+        if (!gradient.IsContiguous || gradient.Backend != root.Backend || gradient.Root.IsGradient) return false;
+        (root.Gradient, root.GradientIsZero, root.GradientIsGiven) = (gradient, false, true);
         return true;
     }
 
@@ -440,7 +441,7 @@ public readonly unsafe partial struct Tensor
     {
         if (root.Gradient.IsAlive) return;
         root.Gradient = root.GradientPlace.IsAlive ? root.GradientPlace : Allocate(root.Shape, root.DType, root.Arena is null ? null : Tape.Current.Arena, root.Backend);
-        root.GradientIsZero = true;
+        (root.GradientIsZero, root.Gradient.Root.IsGradient) = (true, true);
     }
 
     /// <summary>The type, shape and first elements.</summary>

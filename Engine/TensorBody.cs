@@ -31,6 +31,9 @@ sealed class TensorBody
     /// <summary>Whether the gradient is the tensor that was given to Backward: it is read, and neither added to nor given back.</summary>
     public bool GradientIsGiven;
 
+    /// <summary>Whether it is some tensor's gradient: a backward pass may write to it.</summary>
+    public bool IsGradient;
+
     /// <summary>Where a leaf's gradient is to be made, where a device has chosen a place for it.</summary>
     public Tensor GradientPlace;
 
@@ -68,6 +71,6 @@ sealed class TensorBody
         Base = default;
         Gradient = default;
         Producer = null;
-        RequiresGradient = RetainsGradient = GradientIsZero = GradientIsGiven = false;
+        RequiresGradient = RetainsGradient = GradientIsZero = GradientIsGiven = IsGradient = false;
     }
 }

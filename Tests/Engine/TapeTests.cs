@@ -58,6 +58,32 @@ public class TapeTests
         }
     }
 
+    /// <summary>The gradient of the very tensor that it flows to: what is read is what it was before anything was added.</summary>
+    [Test]
+    public void The_gradient_given_to_Backward_may_be_one_that_is_added_to([Values] bool view)
+    {
+        const int n = 70;
+        Tensor x = Tensor.From([.. Enumerable.Range(0, n * n).Select(i => (float)i)], [n, n]).RequireGradient(), shift = Tensor.Zeros([n, n]);
+        shift.CopyFrom<float>([.. Enumerable.Range(0, n * n).Select(i => i % n == (i / n + 1) % n ? 1f : 0)]);
+        (x * x).Sum().Backward();                                       // 2 x
+        x.MatMul(shift).Backward(view ? x.Gradient.Reshape([n * n]).Reshape([n, n]) : x.Gradient);
+        Assert.That(x.Gradient.ToArray(), Is.EqualTo(Enumerable.Range(0, n * n).Select(i => 2f * i + 2 * (i / n * n + (i + 1 - i / n * n) % n))));
+    }
+
+    [Test]
+    public void A_gradient_given_to_Backward_is_left_as_it_is_where_what_it_flows_to_is_dead()
+    {
+        Tensor x = Leaf(1, 2, 3), y, dy = Tensor.From([1f, 10, 100], [3]);
+        using (Tape.Step())
+        {
+            Tensor within = x * 2;
+            using (Tape.OutsideStep()) y = within * 3;
+        }
+        for (int call = 0; call < 2; call++) Assert.That(() => y.Backward(dy), Throws.InvalidOperationException.Or.TypeOf<ObjectDisposedException>());
+        Assert.That(y.HasGradient, Is.False);
+        Assert.That(dy.ToArray(), Is.EqualTo(new float[] { 1, 10, 100 }));
+    }
+
     [Test]
     public void Intermediate_gradients_are_kept_on_request_only()
     {
