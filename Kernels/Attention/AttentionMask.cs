@@ -135,12 +135,13 @@ readonly unsafe struct AttentionMask
             }
             GemmPacking.Interleave<V, T>(new(added, queries, keys), transposed, panel);
         }
-        V scales = V.Constant(scale);
+        V scales = V.Constant(scale), nothing = V.Create(T.NegativeInfinity), least = V.Create(T.BitIncrement(T.NegativeInfinity));
         for (int j = 0; j < keys; j++)
             for (int i = 0; i < queries; i += V.Count)
             {
                 T* to = scores + j * row + i;
-                Lanes.Store(to, 1, V.Fma(scales, Lanes.Load<V, T>(transposed + j * panel + i, 1, queries - i), Lanes.Load<V, T>(to, 1, queries - i)), queries - i);
+                V m = Lanes.Load<V, T>(transposed + j * panel + i, 1, queries - i), sum = V.Fma(scales, m, Lanes.Load<V, T>(to, 1, queries - i));
+                Lanes.Store(to, 1, V.IfEqual(m, nothing, m, V.IfLess(sum, least, least, sum)), queries - i);        // the scale makes no infinity of a number
             }
     }
 

@@ -57,7 +57,7 @@ public sealed unsafe partial class ScaledDotProductAttention
         /// <summary>m of all queries of a matrix, and then 1 / z.</summary>
         public T* Normalizers<T>(int matrix) where T : unmanaged => normalizers.Pointer<T>() + 2L * matrix * Queries;
 
-        /// <summary>The rows of a panel in the order that <see cref="Dots"/> reads: transposed, with zeros in lanes beyond; or as they are, if they are few.</summary>
+        /// <summary>The rows of a panel in the order that <see cref="Dots"/> reads: transposed, lanes beyond zero or as those before; or as they are, if they are few.</summary>
         public void Pack<W, T>(Matrix<T> rows, T* to) where W : struct, ISimd<W, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             if (few)

@@ -169,16 +169,50 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
             return;
         }
         Tiles tiles = new(q, k, v, mask, normalizers);
-        bool shared = dq is { } x && (x.Address == dk?.Address || x.Address == dv?.Address);       // attention to itself: then what adds up in one element must do so in one order
-        if (tiles.Matrices >= ThreadTeam.Threads && !shared)
+        // What adds up in one element must do so in one order: gradients that share memory take turns. Where keys are the values, a task has the same rows of both.
+        bool valuesApart = (dk?.Address == dv?.Address && dk?.Strides == dv?.Strides) || !MayShare(dk, dv);
+        if (tiles.Matrices >= ThreadTeam.Threads && valuesApart && !MayShare(dq, dk) && !MayShare(dq, dv))
         {
             Cpu.For(y.DType, tiles.Matrices, 1, new BackwardKernel(tiles, y, dy, dq, dk, dv, QueryTasks: 1, KeyTasks: 1));
             return;
         }
-        if (dk is not null || dv is not null)
-            Cpu.For(y.DType, tiles.Matrices * tiles.KeyBlocks, 1, new BackwardKernel(tiles, y, dy, null, dk, dv, QueryTasks: 1, KeyTasks: tiles.KeyBlocks));
+        if (valuesApart) Keys(dk, dv);
+        else
+        {
+            Keys(null, dv);
+            Keys(dk, null);
+        }
         if (dq is not null)
             Cpu.For(y.DType, tiles.Matrices * tiles.QueryBlocks, 1, new BackwardKernel(tiles, y, dy, dq, null, null, QueryTasks: tiles.QueryBlocks, KeyTasks: 1));
+
+        void Keys(Tensor? dk, Tensor? dv)
+        {
+            if (dk is not null || dv is not null)
+                Cpu.For(y.DType, tiles.Matrices * tiles.KeyBlocks, 1, new BackwardKernel(tiles, y, dy, null, dk, dv, QueryTasks: 1, KeyTasks: tiles.KeyBlocks));
+        }
+    }
+
+    /// <summary>
+    /// Whether an element of one may be an element of the other. It is not where one ends before the other begins; nor where both, seen modulo the distance of rows, do so, as the thirds of one
+    /// projection to queries, keys and values.
+    /// </summary>
+    static bool MayShare(Tensor? x, Tensor? y)
+    {
+        if (x is not { } a || y is not { } b) return false;
+        long distance = (b.Address - a.Address) / a.DType.Size(), period = a.Strides[^2];
+        if (distance >= Extent(a, long.MaxValue) || -distance >= Extent(b, long.MaxValue)) return false;
+        if (period <= 0) return true;
+        distance = (distance % period + period) % period;
+        return Extent(a, period) > distance || distance + Extent(b, period) > period;
+    }
+
+    /// <summary>The elements from the first to behind the last, dimensions left out along which they are a multiple of <paramref name="period"/> apart.</summary>
+    static long Extent(Tensor x, long period)
+    {
+        long extent = 1;
+        for (int d = 0; d < x.Rank; d++)
+            if (x.Shape[d] > 1 && x.Strides[d] % period != 0) extent += (x.Shape[d] - 1L) * x.Strides[d];
+        return extent;
     }
 
     /// <summary>

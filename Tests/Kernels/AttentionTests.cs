@@ -95,6 +95,32 @@ public class AttentionTests
         KernelTesting.AssertSameBits(x => x[0].ScaledDotProductAttention(x[1], x[2], causal: causal), q, k, v);
     }
 
+    /// <summary>Sequences that look at the next one, whose gradients as queries and as keys add up in memory that two matrices share; and at themselves in part.</summary>
+    [Test]
+    public void Queries_and_keys_that_share_memory_have_the_same_bits([Values] bool causal)
+    {
+        Tensor x = KernelTesting.Random([9, 40, 16], 1);
+        KernelTesting.AssertSameBits(x => x[0].Slice(0, 0, 8).ScaledDotProductAttention(x[0].Slice(0, 1, 9), x[0].Slice(0, 1, 9), causal: causal), x);
+        KernelTesting.AssertSameBits(x => x[0].Slice(1, 20, 40).ScaledDotProductAttention(x[0], x[0], causal: causal), x);
+        KernelTesting.AssertSameBits(x => x[0].ScaledDotProductAttention(x[0].Slice(1, 0, 30), x[0].Slice(1, 10, 40), causal: causal), x);
+        KernelTesting.AssertSameBits(x => x[0].Slice(2, 0, 8).ScaledDotProductAttention(x[0].Slice(2, 4, 12), x[0].Slice(2, 8, 16), causal: causal), x);
+    }
+
+    /// <summary>Where all scores are the least number, rounding leaves nothing of q k^T: all keys have the same weight.</summary>
+    [Test]
+    public void The_least_number_as_a_mask_hides_keys_unless_it_hides_all()
+    {
+        Tensor q = KernelTesting.Random([6, 64], 1), k = KernelTesting.Random([5, 64], 2), v = KernelTesting.Random([5, 3], 3), mask = Tensor.Zeros([6, 5]);
+        float[] values = new float[30];
+        values.AsSpan(0, 5).Fill(float.MinValue);                       // the first query: all
+        values.AsSpan(5, 3).Fill(float.MinValue);                       // the second: three
+        mask.CopyFrom<float>(values);
+        float[] y = q.ScaledDotProductAttention(k, v, mask).ToArray();
+        Assert.That(y, Is.EqualTo(q.AttentionWeights(k, mask).MatMul(v).ToArray()).Within(1e-5));
+        Assert.That(y[..3], Is.EqualTo(v.Mean(0).ToArray()).Within(1e-6));
+        Assert.That(y[3..6], Is.EqualTo(q.Slice(0, 1, 2).ScaledDotProductAttention(k.Slice(0, 3, 5), v.Slice(0, 3, 5)).ToArray()).Within(1e-6));
+    }
+
     [Test]
     public void Memory_does_not_grow_with_the_product_of_the_lengths()
     {
