@@ -279,13 +279,13 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
         if (GpuBackend.Current is { } gpu) Backward(gpu, saved, order, recurrent, dy, dLastHidden, dLastCell, dz, dx, dHidden, dCell);
         else Cpu.For(type, Groups(batch), 1, new BackwardKernel(saved, order, dy, dLastHidden, dLastCell, Panels.Of(recurrent), dz, same ? null : dx, dHidden, dCell));
 
-        if (same && NeedsGradient(0)) GiveInputGradient(0, dz.Shape[2] == gates ? dz : dz.Slice(2, 0, gates));
-        else if (!target.IsContiguous) Summation.AddInto(dx, target);
         Tensor dzRows = dz.Reshape([rows, Recurrence.Pad(gates)]).Slice(1, 0, gates);
         if (NeedsGradient(1)) Gemm.Multiply(dzRows.T, saved.Hidden.Slice(0, 0, time).Reshape([rows, size]), InputGradient(1), accumulate: true);
         if (C.InputApart && NeedsGradient(2)) Summation.AddInto(dzRows, InputGradient(2));
         if (NeedsGradient(3)) Summation.AddInto(dHidden.Slice(1, 0, size), InputGradient(3));
         if (C.HasCell && NeedsGradient(4)) Summation.AddInto(dCell, InputGradient(4));
+        if (same && NeedsGradient(0)) GiveInputGradient(0, dz.Shape[2] == gates ? dz : dz.Slice(2, 0, gates));
+        else if (!target.IsContiguous) Summation.AddInto(dx, target);
     }
 
     readonly struct BackwardKernel(

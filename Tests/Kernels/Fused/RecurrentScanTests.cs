@@ -45,4 +45,38 @@ public sealed class RecurrentScanTests
             Assert.That(last.ToArray<double>(), Is.EqualTo(h.ToArray<double>()).Within(1e-12));
         }
     }
+
+    /// <summary>A cell that a GRU does not have is nobody's result.</summary>
+    [Test]
+    public void No_NaN_is_detected_where_there_is_none()
+    {
+        Tensor x = KernelTesting.Random([5, 2, 9], 1).RequireGradient(), w = KernelTesting.Random([9, 3], 2), b = KernelTesting.Random([9], 3), h = KernelTesting.Random([2, 3], 4);
+        using (KernelTesting.Poisoned())
+        using (Tape.Step())
+        using (Tape.DetectNonFinite())
+        {
+            GruScan.Apply(x, w, b, h).Output.Sum().Backward();
+            RnnScan.Apply(x.Slice(2, 0, 3), w.Slice(0, 0, 3), h).Output.Sum().Backward();
+        }
+        Assert.That(x.Gradient.ToArray(), Is.All.Not.NaN);
+    }
+
+    /// <summary>Inputs that are views of one another: what flows to one must not change what flows to the other.</summary>
+    [Test]
+    public void Inputs_may_share_memory()
+    {
+        Tensor leaf = KernelTesting.Random([5, 16, 16], 1, DType.Float64).RequireGradient();
+        double[] Gradient(bool shared)
+        {
+            leaf.ZeroGradient();
+            using (Tape.Step())
+            {
+                Tensor x = leaf * 1, other = shared ? x : leaf * 1;
+                (Tensor y, Tensor last) = RnnScan.Apply(x, other.Select(0, 1), other.Select(0, 2));
+                (y.Square().Sum() + last.Sum()).Backward();
+            }
+            return leaf.Gradient.ToArray<double>();
+        }
+        Assert.That(Gradient(shared: true), Is.EqualTo(Gradient(shared: false)).Within(1e-12));
+    }
 }
