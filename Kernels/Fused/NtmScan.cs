@@ -285,7 +285,9 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
         if (NeedsGradient(5))
         {
             Tensor gradient = Input(5).GradientToAccumulate().Transpose(1, 2);
-            Summation.AddInto(dMemory.Slice(2, 0, s.Slots), gradient.Strides[0] == 0 ? gradient.Slice(0, 0, 1) : gradient);
+            for (int d = 0; d < 3; d++)
+                if (gradient.Strides[d] == 0) gradient = gradient.Slice(d, 0, 1);            // repeated, and so summed
+            Summation.AddInto(dMemory.Slice(2, 0, s.Slots), gradient);
         }
         if (NeedsGradient(6)) Summation.AddInto(dWeightings.Slice(2, 0, s.Slots), InputGradient(6));
         if (NeedsGradient(0)) GiveInputGradient(0, s.Gates == dz.Shape[2] ? dz : dz.Slice(2, 0, s.Gates));

@@ -52,6 +52,24 @@ public sealed class NtmTests
         }
     }
 
+    /// <summary>One memory for all sequences, one slot for all slots, one number for all: its gradient is the sum over what it is repeated to.</summary>
+    [Test]
+    public void A_memory_that_is_repeated_gets_the_sum_of_the_gradients([Values(1, 3)] int batch, [Values] bool oneSlot, [Values] bool oneNumber)
+    {
+        Ntm machine = Make(Small);
+        Tensor input = KernelTesting.Random([5, batch, 4], 1);
+        Tensor[] state = State(Small, batch, DType.Float32);
+        Tensor leaf = KernelTesting.Random([1, oneSlot ? 1 : Small.Slots, oneNumber ? 1 : Small.Width], 9).RequireGradient();
+        double[] Gradient(Func<Tensor, Tensor> repeat)
+        {
+            leaf.ZeroGradient();
+            using (Tape.Step()) machine.Run(input, new NtmState(repeat(leaf), state[1].Softmax(), state[2], state[3], state[4])).Output.Square().Sum().Backward();
+            return leaf.Gradient.ToArray<double>();
+        }
+        Shape whole = [batch, Small.Slots, Small.Width];
+        Assert.That(Gradient(x => x.Expand(whole)), Is.EqualTo(Gradient(x => x.Expand(whole).Contiguous())).Within(1e-5));
+    }
+
     static Tensor[] State(NtmSizes s, int batch, DType type) =>
     [
         .. new[] { [batch, s.Slots, s.Width], [batch, s.Heads, s.Slots], [batch, s.Reads], [batch, s.Hidden], new[] { batch, s.Hidden } }
