@@ -27,14 +27,15 @@ static unsafe class GemmPacking
         if (runs.RowStride == 1) Copy<V, T>(runs, to, width, spills);
         else if (typeof(T) == typeof(float) && runs.ColumnStride == 1 && HasUnpack)
         {
-            int whole = steps & -4;
+            int whole = steps & -4, packed = spills ? count : count & -4;
             for (int line = 0; line < whole; line += Line)
             {
                 int length = Math.Min(Line, whole - line), i = 0;
                 if (Avx.IsSupported)
                     for (; i <= count - 8; i += 8) Eight((float*)runs.At(i, line), runs.RowStride, length, (float*)to + (long)line * width + i, width);
-                for (; i < count; i += 4) Four((float*)runs.At(i, line), runs.RowStride, Math.Min(4, count - i), length, (float*)to + (long)line * width + i, width);
+                for (; i < packed; i += 4) Four((float*)runs.At(i, line), runs.RowStride, Math.Min(4, count - i), length, (float*)to + (long)line * width + i, width);
             }
+            if (packed < count) OneByOne(runs.Block(packed, 0, count - packed, whole), to + packed, width, 0);
             OneByOne(runs, to, width, whole);
         }
         else OneByOne(runs, to, width, 0);

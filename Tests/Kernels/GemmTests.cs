@@ -32,6 +32,33 @@ public sealed unsafe class GemmTests
         CheckOne<Float32x16, float>(60, 4200, 20, 1e-5, 13, new Philox(4));
     }
 
+    /// <summary>What lies beside a step's runs: left as it is, unless packing may spill; then written over at most a vector's length beyond them, and never before them or behind the last step.</summary>
+    [Test]
+    public void Packing_leaves_what_lies_beside([Values] bool spills, [Values] bool transposed, [Values(1, 3, 4, 6, 9, 16, 21, 32)] int runs, [Values(1, 3, 4, 17, 40)] int steps)
+    {
+        PackingLeavesWhatLiesBeside<Float32x16>(spills, transposed, runs, steps);
+        PackingLeavesWhatLiesBeside<Float32x8>(spills, transposed, runs, steps);
+        PackingLeavesWhatLiesBeside<Float32x4>(spills, transposed, runs, steps);
+    }
+
+    static void PackingLeavesWhatLiesBeside<V>(bool spills, bool transposed, int runs, int steps) where V : struct, ISimd<V, float>
+    {
+        const int width = 48, before = 5;
+        float[] source = [.. Enumerable.Range(0, runs * steps).Select(i => i + 1f)], target = new float[before + steps * width + before];
+        fixed (float* from = source, to = target)
+        {
+            Matrix<float> matrix = transposed ? new Matrix<float>(from, steps, runs).Transposed : new Matrix<float>(from, runs, steps);
+            GemmPacking.Interleave<V, float>(matrix, to + before, width, spills);
+            for (int at = 0; at < target.Length; at++)
+            {
+                (int p, int i) = Math.DivRem(at - before, width);
+                bool inside = at >= before && p < steps;
+                if (inside && i < runs) Assert.That(to[at], Is.EqualTo(*matrix.At(i, p)), $"step {p} of run {i}");
+                else if (!inside || !spills || i >= runs + V.Count) Assert.That(to[at], Is.Zero, $"step {p}, beside run {i}");
+            }
+        }
+    }
+
     [Test]
     public void NothingToSum([Values(true, false)] bool accumulate)
     {
