@@ -47,7 +47,7 @@ static class Speed
         }
         foreach (TorchPeer peer in peers) peer.Dispose();
         if (!asJson) Summary(figures);
-        if (roofline is not null)
+        if (roofline is not null && figures.Count > 0)
         {
             Machine machine = Machine.Measure();
             File.WriteAllText(roofline, Roofline.Draw(machine, [.. figures.Select(f => new Spot(f.Case.Name, f.Case.Flops / f.Case.Bytes, f.Gflops))]));

@@ -110,7 +110,7 @@ public unsafe interface ISimd<V, T> : ISimd<V>
     /// <summary>Reads <c>Count</c> values from <paramref name="source"/>; any alignment.</summary>
     static abstract V Load(T* source);
 
-    /// <summary>Reads <paramref name="count"/> values, 0 to <c>Count</c>; the remaining lanes are <paramref name="fill"/>. Reads nothing beyond.</summary>
+    /// <summary>Reads <paramref name="count"/> values, <c>Count</c> at most and none below 1; the remaining lanes are <paramref name="fill"/>. Reads nothing beyond.</summary>
     static abstract V LoadPartial(T* source, int count, T fill);
 
     /// <summary>Writes <c>Count</c> values to <paramref name="destination"/>; any alignment.</summary>

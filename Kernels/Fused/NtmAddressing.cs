@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Runtime.CompilerServices;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -184,16 +183,16 @@ static unsafe class NtmAddressing
     /// <summary>y = softmax(scale x) over the first <paramref name="slots"/>; the padding gets 0.</summary>
     public static void Softmax<V, T>(T* x, V scale, T* y, int slots, int padded) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        // No call and no local function: either would keep the sum and the maximum in memory.
+        // No call and no local function: either would keep the sum and the maximum in memory. Of a NaN the maximum need not know: e^NaN joins the sum.
         int whole = slots / V.Count * V.Count, rest = slots - whole;
         V max = V.Create(T.NegativeInfinity), sum = V.Zero, tail = max;
-        for (int i = 0; i < whole; i += V.Count) max = Larger<V, T>(max, V.Load(x + i) * scale);
+        for (int i = 0; i < whole; i += V.Count) max = V.Larger(max, V.Load(x + i) * scale);
         if (rest > 0)
         {
             T* beyond = stackalloc T[V.Count];                                // lanes beyond the last slot count for nothing
             for (int i = 0; i < V.Count; i++) beyond[i] = i < rest ? T.Zero : T.One;
             tail = V.IfLess(V.Zero, V.Load(beyond), tail, V.LoadPartial(x + whole, rest, T.Zero) * scale);
-            max = Larger<V, T>(max, tail);
+            max = V.Larger(max, tail);
         }
         max = V.Create(V.MaxLane(max));
         for (int i = 0; i < whole; i += V.Count)
@@ -212,10 +211,6 @@ static unsafe class NtmAddressing
         for (int i = 0; i < slots; i += V.Count) V.Store(y + i, V.Load(y + i) * factor);
         for (int i = slots; i < padded; i++) (x[i], y[i]) = (T.Zero, T.Zero);
     }
-
-    /// <summary>The larger one, lane by lane; of a NaN the first, which is enough where e^NaN joins the sum anyway, and one comparison where <c>V.Max</c> takes three instructions in a row.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static V Larger<V, T>(V a, V b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> => V.IfLess(a, b, b, a);
 
     /// <summary>wrap[half..half + slots) holds a ring; the <paramref name="half"/> elements on each side become its other end.</summary>
     static void Wrap<T>(T* wrap, int slots, int half) where T : unmanaged

@@ -142,6 +142,7 @@ public unsafe class SimdOperationTests<V> where V : struct, ISimd<V, float>
     public void NoMemoryIsTouchedForNoLanes()
     {
         CheckLanes(V.LoadPartial(null, 0, 3), _ => 3);
+        CheckLanes(V.LoadPartial(null, -V.Count, 3), _ => 3);
         Assert.That(() => V.StorePartial(null, V.One, 0), Throws.Nothing);
     }
 
