@@ -39,6 +39,49 @@ public class ThreadTeamTests
         }
     }
 
+    /// <summary>A long loop that a helper shares, and the chunks that the helper began while another caller computed.</summary>
+    unsafe struct Shared
+    {
+        public int Helped, Other, Own, Crowded, Done;
+    }
+
+    readonly unsafe struct Long(Shared* state) : IParallelBody
+    {
+        public void Run(int start, int end)
+        {
+            if (Volatile.Read(ref state->Done) != 0) return;
+            bool helper = Thread.CurrentThread.Name?.StartsWith("NeuralMemory", StringComparison.Ordinal) == true;
+            if (helper) Volatile.Write(ref state->Helped, 1);
+            if (Volatile.Read(ref state->Other) != 0) Interlocked.Increment(ref helper ? ref state->Crowded : ref state->Own);
+            Thread.SpinWait(100);
+        }
+    }
+
+    /// <summary>Another caller's loop, which lasts until the long one's caller has done a thousand chunks beside it.</summary>
+    readonly unsafe struct Beside(Shared* state) : IParallelBody
+    {
+        public void Run(int start, int end)
+        {
+            Volatile.Write(ref state->Other, 1);
+            while (Volatile.Read(ref state->Own) < 1000) Thread.SpinWait(10);
+        }
+    }
+
+    [Test]
+    public unsafe void A_helper_leaves_as_soon_as_there_is_another_caller() => WithThreads(2, () =>
+    {
+        Shared shared = default;
+        Shared* state = &shared;
+        Thread caller = new(() => ThreadTeam.For(1 << 24, 1, new Long(state)));
+        caller.Start();
+        bool helped = SpinWait.SpinUntil(() => Volatile.Read(ref state->Helped) != 0, TimeSpan.FromSeconds(30));
+        if (helped) ThreadTeam.For(2, 1, new Beside(state));
+        Volatile.Write(ref state->Done, 1);
+        caller.Join();
+        Assert.That(helped);
+        Assert.That(shared.Crowded, Is.LessThanOrEqualTo(1), "chunks beyond the one that it may have been about to begin");
+    });
+
     static void WithThreads(int threads, Action action)
     {
         int before = ThreadTeam.Threads;

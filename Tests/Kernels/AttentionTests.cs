@@ -89,6 +89,18 @@ public class AttentionTests
     }
 
     [Test]
+    public void The_largest_score_is_found_at_any_place([Range(1, 6)] int keys)
+    {
+        Tensor q = Tensor.Full([9, 1], 1e15), v = Tensor.Range(1, keys).To(DType.Float32).Unsqueeze(-1);
+        for (int place = 0; place < keys; place++)
+        {
+            Tensor k = Tensor.Zeros([keys, 1]);
+            k.Slice(0, place, place + 1).Fill(1e15);
+            Assert.That(q.ScaledDotProductAttention(k, v).ToArray(), Is.All.EqualTo(place + 1));
+        }
+    }
+
+    [Test]
     public void Few_matrices_and_many_have_the_same_bits([Values] bool causal)
     {
         Tensor q = KernelTesting.Random([1, 2, 300, 16], 1), k = KernelTesting.Random([1, 2, 300, 16], 2), v = KernelTesting.Random([1, 2, 300, 16], 3);

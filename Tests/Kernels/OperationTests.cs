@@ -61,6 +61,36 @@ public class OperationTests
         }
     }
 
+    /// <summary>A gradient that was set to zero is written, whatever its memory holds; one that was not is added to.</summary>
+    [TestCaseSource(nameof(Cases))]
+    public void Gradients_are_written_over_nothing_and_added_to_something(OperationCase operation)
+    {
+        Tensor[] leaves = Leaves(operation.Inputs(new Philox(4)), DType.Float32);
+        float[][] first = Backward();
+        foreach (Tensor leaf in leaves)
+            if (leaf.DType.IsFloat() && leaf.HasGradient)
+            {
+                leaf.Gradient.Fill(double.NaN);
+                leaf.ZeroGradient();
+            }
+        float[][] written = Backward(), added = Backward();
+        for (int i = 0; i < first.Length; i++)
+        {
+            Assert.That(written[i], Is.EqualTo(first[i]), $"gradient {i}");
+            AssertClose(added[i], [.. first[i].Select(g => 2 * g)], operation.GradientTolerance, $"gradient {i} twice");
+        }
+
+        float[][] Backward()
+        {
+            using (Tape.Step())
+            {
+                Tensor y = operation.Function(leaves);
+                if (y.RequiresGradient) y.Backward(KernelTesting.Random([.. y.Shape.Sizes], 9));
+            }
+            return [.. leaves.Where(leaf => leaf.DType.IsFloat() && leaf.HasGradient).Select(leaf => leaf.Gradient.ToArray())];
+        }
+    }
+
     [TestCaseSource(nameof(Cases))]
     public void A_step_allocates_nothing_once_warm(OperationCase operation)
     {
@@ -146,6 +176,6 @@ public class OperationTests
         Assert.That(actual, Has.Length.EqualTo(expected.Length), what);
         for (int i = 0; i < actual.Length; i++)
             if (!actual[i].Equals(expected[i]) && !(Math.Abs((double)actual[i] - expected[i]) <= tolerance * (1 + Math.Abs(expected[i]))))
-                Assert.Fail($"{what}, element {i} of {actual.Length}: float32 gives {actual[i]:g9}, float64 {expected[i]:g9}");
+                Assert.Fail($"{what}, element {i} of {actual.Length}: {actual[i]:g9}, but {expected[i]:g9} was expected");
     }
 }
