@@ -52,6 +52,22 @@ public sealed class NtmTests
         }
     }
 
+    /// <summary>More steps than the memories kept on the way: those between are made again as they were.</summary>
+    [Test]
+    public void Long_sequences_have_the_composed_machines_gradients([Values(8, 9, 26)] int time, [Values(0, 1)] int sizes)
+    {
+        Ntm machine = (Ntm)Make(Sizes[sizes]).To(DType.Float64);
+        Tensor input = KernelTesting.Random([time, 5, 4], 1, DType.Float64);
+        double[][] Gradients(Func<NtmRun> run)
+        {
+            foreach (Tensor parameter in machine.Parameters) parameter.ZeroGradient();
+            using (Tape.Step()) run().Output.Square().Sum().Backward();
+            return [.. machine.Parameters.Select(parameter => parameter.Gradient.ToArray<double>())];
+        }
+        double[][] fused = Gradients(() => machine.Run(input)), composed = Gradients(() => machine.ForwardComposed(input));
+        for (int i = 0; i < fused.Length; i++) Assert.That(fused[i], Is.EqualTo(composed[i]).Within(1e-11 * (1 + composed[i].Max(Math.Abs))), machine.NamedParameters().ElementAt(i).Name);
+    }
+
     /// <summary>One memory for all sequences, one slot for all slots, one number for all: its gradient is the sum over what it is repeated to.</summary>
     [Test]
     public void A_memory_that_is_repeated_gets_the_sum_of_the_gradients([Values(1, 3)] int batch, [Values] bool oneSlot, [Values] bool oneNumber)
