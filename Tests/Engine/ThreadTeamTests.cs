@@ -39,7 +39,7 @@ public class ThreadTeamTests
         }
     }
 
-    /// <summary>A long loop that a helper shares, and the chunks that the helper began while another caller computed.</summary>
+    /// <summary>Long loops that a helper shares, and the chunks that the helper began while another caller computed.</summary>
     unsafe struct Shared
     {
         public int Helped, Other, Own, Crowded, Done;
@@ -72,7 +72,10 @@ public class ThreadTeamTests
     {
         Shared shared = default;
         Shared* state = &shared;
-        Thread caller = new(() => ThreadTeam.For(1 << 24, 1, new Long(state)));
+        Thread caller = new(() =>
+        {
+            while (Volatile.Read(ref state->Done) == 0) ThreadTeam.For(10_000, 1, new Long(state));     // where the team was larger once, the first loops may wake helpers that are too many
+        });
         caller.Start();
         bool helped = SpinWait.SpinUntil(() => Volatile.Read(ref state->Helped) != 0, TimeSpan.FromSeconds(30));
         if (helped) ThreadTeam.For(2, 1, new Beside(state));
