@@ -28,6 +28,7 @@ public static unsafe class ThreadTeam
     const int SpinsBeforeSleep = 4000;
 
     static readonly Lock teamLock = new();
+    static readonly object surplus = new();                               // where helpers wait that are more than there should be
     static readonly SemaphoreSlim wake = new(0);
     static int threads = Environment.ProcessorCount, helpersStarted, sleeping;
 
@@ -49,6 +50,7 @@ public static unsafe class ThreadTeam
         {
             ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
             lock (teamLock) threads = value;
+            lock (surplus) Monitor.PulseAll(surplus);
         }
     }
 
@@ -129,6 +131,12 @@ public static unsafe class ThreadTeam
     /// <summary>Whether there is nothing to do for a helper, or no room.</summary>
     static bool IsIdle(int helper) => open == 0 || helper >= threads - 1 || callers + inside >= threads;
 
+    static void Retire(int helper)
+    {
+        lock (surplus)
+            while (helper >= threads - 1) Monitor.Wait(surplus);
+    }
+
     static void StartHelpers(int wanted)
     {
         for (; helpersStarted < wanted; helpersStarted++)
@@ -143,12 +151,14 @@ public static unsafe class ThreadTeam
         {
             for (int spins = 0; IsIdle(helper); spins++)
             {
-                if (spins < SpinsBeforeSleep) Thread.SpinWait(8);
+                if (helper >= threads - 1) Retire(helper);
+                else if (spins < SpinsBeforeSleep) Thread.SpinWait(8);
                 else
                 {
                     Interlocked.Increment(ref sleeping);
                     if (IsIdle(helper)) wake.Wait();
                     Interlocked.Decrement(ref sleeping);
+                    if (helper >= threads - 1) wake.Release();            // another was meant
                     spins = 0;
                 }
             }

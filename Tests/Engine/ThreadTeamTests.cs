@@ -74,7 +74,7 @@ public class ThreadTeamTests
         Shared* state = &shared;
         Thread caller = new(() =>
         {
-            while (Volatile.Read(ref state->Done) == 0) ThreadTeam.For(10_000, 1, new Long(state));     // where the team was larger once, the first loops may wake helpers that are too many
+            while (Volatile.Read(ref state->Done) == 0) ThreadTeam.For(10_000, 1, new Long(state));
         });
         caller.Start();
         bool helped = SpinWait.SpinUntil(() => Volatile.Read(ref state->Helped) != 0, TimeSpan.FromSeconds(30));
@@ -83,6 +83,33 @@ public class ThreadTeamTests
         caller.Join();
         Assert.That(helped);
         Assert.That(shared.Crowded, Is.LessThanOrEqualTo(1), "chunks beyond the one that it may have been about to begin");
+    });
+
+    /// <summary>Two chunks that wait for each other, and so need two threads.</summary>
+    unsafe readonly struct Meeting(int* arrived, int* missed) : IParallelBody
+    {
+        public void Run(int start, int end)
+        {
+            int* there = arrived;
+            Interlocked.Increment(ref *there);
+            if (!SpinWait.SpinUntil(() => Volatile.Read(ref *there) == 2, TimeSpan.FromSeconds(5))) Interlocked.Increment(ref *missed);
+        }
+    }
+
+    [Test]
+    public unsafe void Helpers_that_are_too_many_do_not_take_the_call_to_one_that_is_not() => WithThreads(8, () =>
+    {
+        int missed = 0;
+        ThreadTeam.For(1000, 1, new Count(new int[1000], 1, 1000));
+        Thread.Sleep(20);                                                 // all sleep
+        ThreadTeam.Threads = 2;
+        for (int repeat = 0; repeat < 20 && missed == 0; repeat++)
+        {
+            int arrived = 0;
+            ThreadTeam.For(2, 1, new Meeting(&arrived, &missed));
+            Thread.Sleep(5);
+        }
+        Assert.That(missed, Is.Zero);
     });
 
     static void WithThreads(int threads, Action action)
