@@ -17,8 +17,8 @@ namespace NeuralMemory;
 /// the time of one at a time. The weightings that all heads follow are products of matrices.</remarks>
 static unsafe class DncLinks
 {
-    /// <summary>Links and precedence.</summary>
-    public static void Forward<V, T>(in DncSizes s, T* w, T* precedence, T* links, T* newPrecedence, T* newLinks)
+    /// <summary>The links, which may take the place of those before.</summary>
+    public static void Forward<V, T>(in DncSizes s, T* w, T* precedence, T* links, T* newLinks)
         where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         int rows = s.LinkRows, padded = s.PaddedSlots;
@@ -37,6 +37,12 @@ static unsafe class DncLinks
             }
             (to0[i], to1[i + 1], to2[i + 2], to3[i + 3]) = (T.Zero, T.Zero, T.Zero, T.Zero);
         }
+    }
+
+    /// <summary>The precedence.</summary>
+    public static void Precedence<V, T>(in DncSizes s, T* w, T* precedence, T* newPrecedence) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        int padded = s.PaddedSlots;
         V sum = V.Zero;
         for (int j = 0; j < padded; j += V.Count) sum += V.Load(w + j);
         V kept = V.One - V.Create(V.Sum(sum));

@@ -9,7 +9,7 @@ namespace NeuralMemory;
 /// </summary>
 static unsafe class DncMemory
 {
-    /// <summary>The memory, and the length of every slot of it in the same pass.</summary>
+    /// <summary>The memory, which may take the place of the one before, and the length of every slot of it in the same pass.</summary>
     public static void Write<V, T>(in DncSizes s, T* memory, T* w, T* erase, T* vector, T* newMemory, T* norms)
         where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {

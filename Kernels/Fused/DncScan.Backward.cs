@@ -77,12 +77,29 @@ public sealed unsafe partial class DncScan
             for (int group = start; group < end; group++)
             {
                 int first = group * Recurrence.Group, count = Math.Min(Recurrence.Group, dy.Shape[1] - first);
+                States<T> states = new(s, saved, first, recent: Every);
                 for (int b = first; b < first + count; b++) Begin<T>(b);
                 for (int t = dy.Shape[0] - 1; t >= 0; t--)
                 {
-                    for (int b = first; b < first + count; b++) Access<V, T>(t, b);
+                    for (int b = first; b < first + count; b++)
+                    {
+                        if (t == dy.Shape[0] - 1 || (t + 1) % Every == 0) MakeAgain<V, T>(t, b, states);
+                        Access<V, T>(t, b, states[t, b], states[t + 1, b]);
+                    }
                     Controller<V, T>(t, first, count);
                 }
+            }
+        }
+
+        /// <summary>Memory and links since the last ones kept, up to those after step <paramref name="t"/>.</summary>
+        void MakeAgain<V, T>(int t, int b, in States<T> states) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            for (int u = t - t % Every; u <= t && (u + 1) % Every != 0; u++)
+            {
+                T* m = states[u, b], newMemory = states[u + 1, b], xi = saved.Step<T>(saved.Interface, u, b), w = saved.At<T>(saved.Write, u + 1, b);
+                DncMemory.Write<V, T>(s, m, w, xi + s.Erase, xi + s.WriteVector, newMemory, saved.At<T>(saved.Norms, u + 1, b));
+                long links = (long)s.Width * s.PaddedSlots;
+                if (s.Links) DncLinks.Forward<V, T>(s, w, saved.At<T>(saved.Precedence, u, b), m + links, newMemory + links);
             }
         }
 
@@ -106,12 +123,12 @@ public sealed unsafe partial class DncScan
         }
 
         /// <summary>Back through reading and writing of one sequence: dxi, and everything carried but the controller's.</summary>
-        void Access<V, T>(int t, int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        void Access<V, T>(int t, int b, T* m, T* newMemory) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int padded = s.PaddedSlots, width = s.Width, heads = s.ReadHeads, outputs = s.Reads + s.Hidden, all = heads * padded;
             T* xi = saved.Step<T>(saved.Interface, t, b), d = Recurrence.At<T>(dxi, t, b), dv = Carried.Of<T>(carried.V, b);
-            T* m = saved.State<T>(saved.Memory, t, b), newMemory = saved.State<T>(saved.Memory, t + 1, b), newNorms = saved.State<T>(saved.Norms, t + 1, b);
-            T* w = saved.State<T>(saved.Write, t + 1, b), a = saved.Step<T>(saved.Allocation, t, b), read = saved.State<T>(saved.Reads, t, b), newRead = saved.State<T>(saved.Reads, t + 1, b);
+            T* newNorms = saved.At<T>(saved.Norms, t + 1, b);
+            T* w = saved.At<T>(saved.Write, t + 1, b), a = saved.Step<T>(saved.Allocation, t, b), read = saved.At<T>(saved.Reads, t, b), newRead = saved.At<T>(saved.Reads, t + 1, b);
             T* similarity = saved.Step<T>(saved.Similarity, t, b), content = saved.Step<T>(saved.Content, t, b);
             T* dm = Carried.Of<T>(carried.Memory, b), du = Carried.Of<T>(carried.Usage, b), dw = Carried.Of<T>(carried.Write, b), dRead = Carried.Of<T>(carried.Reads, b);
             T* rows = ThreadScratch<DncScan>.Take<T>(6L * all + 3 * padded + 2 * s.Reads), columns = rows + 2 * all, dContent = columns + 2 * all, dBefore = dContent + all;
@@ -128,8 +145,10 @@ public sealed unsafe partial class DncScan
                 Modes<V, T>(xi + s.ReadModes, saved.Step<T>(saved.Followed, t, b), c, dRead, rows, dContent, columns + all, d + s.ReadModes);
                 Recurrence.Copy(read, rows + all, all);
                 Recurrence.Copy(read, columns, all);
-                DncLinks.FollowBackward<V, T>(s, saved.State<T>(saved.Links, t + 1, b), rows, columns, dBefore, Carried.Of<T>(carried.Links, b));
-                DncLinks.Backward<V, T>(s, w, saved.State<T>(saved.Precedence, t, b), saved.State<T>(saved.Links, t, b), work, Carried.Of<T>(carried.Precedence, b), Carried.Of<T>(carried.Links, b), dw);
+                long links = (long)width * padded;
+                T* dLinks = Carried.Of<T>(carried.Links, b);
+                DncLinks.FollowBackward<V, T>(s, newMemory + links, rows, columns, dBefore, dLinks);
+                DncLinks.Backward<V, T>(s, w, saved.At<T>(saved.Precedence, t, b), m + links, work, Carried.Of<T>(carried.Precedence, b), dLinks, dw);
             }
             else c = newRead;
             DncContent.Backward<V, T>(s, newMemory, newNorms, xi, xi + s.ReadStrengths, heads, similarity + padded, c, dc, columns + all, toSlots, d, d + s.ReadStrengths);
@@ -142,10 +161,10 @@ public sealed unsafe partial class DncScan
             Recurrence.Copy(dBefore, dRead, all);
             DncMemory.WriteBackward<V, T>(s, m, w, xi + s.Erase, xi + s.WriteVector, toSlots, dm, dw, d + s.Erase, d + s.WriteVector);
             WeightingBackward<V, T>(a, content, xi[s.AllocationGate], xi[s.WriteGate], dw, da, dContent, d + s.AllocationGate, d + s.WriteGate);
-            DncContent.Backward<V, T>(s, m, saved.State<T>(saved.Norms, t, b), xi + s.WriteKey, xi + s.WriteStrength, 1, similarity, content, dContent, work, toSlots, d + s.WriteKey, d + s.WriteStrength);
+            DncContent.Backward<V, T>(s, m, saved.At<T>(saved.Norms, t, b), xi + s.WriteKey, xi + s.WriteStrength, 1, similarity, content, dContent, work, toSlots, d + s.WriteKey, d + s.WriteStrength);
             DncMemory.AddContent<V, T>(s, m, xi + s.WriteKey, work, toSlots, dm);
-            DncAllocation.AllocateBackward(s, saved.State<T>(saved.Usage, t + 1, b), saved.Step<int>(saved.Free, t, b), da, work, du);
-            DncAllocation.UsageBackward<V, T>(s, xi + s.FirstGate, saved.State<T>(saved.Usage, t, b), saved.State<T>(saved.Write, t, b), read, du, dw, d + s.FirstGate, dRead);
+            DncAllocation.AllocateBackward(s, saved.At<T>(saved.Usage, t + 1, b), saved.Step<int>(saved.Free, t, b), da, work, du);
+            DncAllocation.UsageBackward<V, T>(s, xi + s.FirstGate, saved.At<T>(saved.Usage, t, b), saved.At<T>(saved.Write, t, b), read, du, dw, d + s.FirstGate, dRead);
             DncInterface.ActivateBackward<V, T>(s, xi, d);
         }
 
@@ -197,7 +216,7 @@ public sealed unsafe partial class DncScan
             fromInterface.MultiplyAdd<V, T>(d, dxi.Strides[1], dh, hiddenStride, count);
             for (int g = 0; g < count; g++)
             {
-                RecurrentStep<LstmCell>.Backward<V, T>(saved.Step<T>(saved.Gates, t, first + g), null, saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g),
+                RecurrentStep<LstmCell>.Backward<V, T>(saved.Step<T>(saved.Gates, t, first + g), null, saved.At<T>(saved.Cell, t, first + g), saved.At<T>(saved.Cell, t + 1, first + g),
                     dh + (long)g * hiddenStride, Carried.Of<T>(carried.Cell, first + g), dGates + (long)g * dz.Strides[1], null, s.Hidden);
                 new Span<T>(dv + (long)g * vStride, vStride).Clear();
             }

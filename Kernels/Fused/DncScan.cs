@@ -21,11 +21,14 @@ namespace NeuralMemory;
 /// </code>
 /// A prime marks what the step before left.
 /// </summary>
-/// <remarks>For the backward pass the links of every step are kept: time * batch * N^2 numbers.</remarks>
+/// <remarks>For the backward pass the memory and the links of every eighth step are kept: time / 8 * batch * N (N + W) numbers.</remarks>
 public sealed unsafe partial class DncScan : Operation<DncScan>
 {
     /// <summary>Added to the square of every length in the cosine, so that it is smooth where the memory or a key is zero.</summary>
     public const double LengthEpsilon = DncContent.Epsilon;
+
+    /// <summary>Memory and links are kept at every eighth step, and made anew between on the way back: see <see cref="States{T}"/>.</summary>
+    const int Every = 8;
 
     DncSizes sizes;
     Saved saved;
@@ -35,11 +38,10 @@ public sealed unsafe partial class DncScan : Operation<DncScan>
     /// <param name="Gates">[time, batch, gates], activated.</param>
     /// <param name="Cell">[time + 1, batch, hidden].</param>
     /// <param name="Interface">[time, batch, interface parameters], activated.</param>
-    /// <param name="Memory">[time + 1, batch, width, slots].</param>
+    /// <param name="State">[time / Every + 1, batch, width + link rows, slots]: the memory, [width, slots], over the links; none where not every step is kept: see <see cref="States{T}"/>.</param>
     /// <param name="Norms">[time + 1, batch, slots]: the length of every slot.</param>
     /// <param name="Usage">[time + 1, batch, slots].</param>
     /// <param name="Precedence">[time + 1, batch, linked slots].</param>
-    /// <param name="Links">[time + 1, batch, link rows, linked slots].</param>
     /// <param name="Write">[time + 1, batch, slots]: the write weighting.</param>
     /// <param name="Reads">[time + 1, batch, read heads, slots]: the read weightings.</param>
     /// <param name="Free">[time, batch, slots], Int32: the free list.</param>
@@ -49,7 +51,7 @@ public sealed unsafe partial class DncScan : Operation<DncScan>
     /// <param name="Followed">[time, batch, 2, read heads, linked slots]: forward and backward weightings.</param>
     /// <param name="Keeps">Whether every step is kept. Without a gradient two steps are enough, and they take turns.</param>
     readonly record struct Saved(
-        Tensor V, Tensor Gates, Tensor Cell, Tensor Interface, Tensor Memory, Tensor Norms, Tensor Usage, Tensor Precedence, Tensor Links, Tensor Write, Tensor Reads,
+        Tensor V, Tensor Gates, Tensor Cell, Tensor Interface, Tensor State, Tensor Norms, Tensor Usage, Tensor Precedence, Tensor Write, Tensor Reads,
         Tensor Free, Tensor Allocation, Tensor Similarity, Tensor Content, Tensor Followed, bool Keeps)
     {
         public static Saved Make(in DncSizes s, int time, int batch, DType type, bool keeps)
@@ -58,8 +60,8 @@ public sealed unsafe partial class DncScan : Operation<DncScan>
             Tensor New(Shape shape) => Tensor.Empty(shape, type);
             return new(
                 New([states, batch, Recurrence.Pad(s.Reads + s.Hidden)]), New([steps, batch, Recurrence.Pad(s.Gates)]), New([states, batch, s.Hidden]),
-                New([steps, batch, Recurrence.Pad(s.InterfaceParameters)]), New([states, batch, s.Width, slots]), New([states, batch, slots]), New([states, batch, slots]),
-                New([states, batch, linked]), New([states, batch, s.LinkRows, linked]), New([states, batch, slots]), New([states, batch, heads, slots]),
+                New([steps, batch, Recurrence.Pad(s.InterfaceParameters)]), New([keeps ? time / Every + 1 : 0, batch, s.StateRows, slots]), New([states, batch, slots]), New([states, batch, slots]),
+                New([states, batch, linked]), New([states, batch, slots]), New([states, batch, heads, slots]),
                 Tensor.Empty([steps, batch, s.Slots], DType.Int32), New([steps, batch, slots]), New([steps, batch, 1 + heads, slots]), New([steps, batch, 1 + heads, slots]),
                 New([steps, batch, 2, heads, linked]), keeps);
         }
@@ -68,7 +70,20 @@ public sealed unsafe partial class DncScan : Operation<DncScan>
         public T* Step<T>(Tensor tensor, int t, int b) where T : unmanaged => Recurrence.At<T>(tensor, Keeps ? t : 0, b);
 
         /// <summary>Likewise of those that a step takes over from the one before and hands on.</summary>
-        public T* State<T>(Tensor tensor, int t, int b) where T : unmanaged => Recurrence.At<T>(tensor, Keeps ? t : t & 1, b);
+        public T* At<T>(Tensor tensor, int t, int b) where T : unmanaged => Recurrence.At<T>(tensor, Keeps ? t : t & 1, b);
+    }
+
+    /// <summary>
+    /// The memory and the links of a group of sequences: those kept, and those of the last few steps in the thread's own memory, where they stay in the cache. Kept at every step, N (N + W) numbers
+    /// of every sequence leave the cache and come back; made anew from every eighth, in a tenth of the backward step's time, they do not.
+    /// </summary>
+    readonly struct States<T>(in DncSizes s, Saved saved, int first, int recent) where T : unmanaged
+    {
+        readonly long size = (long)s.StateRows * s.PaddedSlots;
+        readonly T* scratch = ThreadScratch<Saved>.Take<T>((long)Recurrence.Group * recent * s.StateRows * s.PaddedSlots);
+
+        /// <summary>M of sequence <paramref name="b"/> before step <paramref name="t"/>, [width, slots], over L.</summary>
+        public T* this[int t, int b] => saved.Keeps && t % Every == 0 ? Recurrence.At<T>(saved.State, t / Every, b) : scratch + ((b - first) * recent + t % recent) * size;
     }
 
     /// <summary>Runs the machine over a sequence.</summary>
@@ -102,9 +117,10 @@ public sealed unsafe partial class DncScan : Operation<DncScan>
         DncState last = new(New([batch, s.Slots, s.Width]), New([batch, s.Slots]), New([batch, s.LinkedSlots]), New([batch, s.LinkedSlots, s.LinkedSlots]), New([batch, s.Slots]),
             New([batch, s.ReadHeads, s.Slots]), from.Reads, from.Hidden, New([batch, s.Hidden]));
         Tensor Kept(Tensor states) => states.Slice(0, 1, time + 1).Slice(-1, 0, s.Slots);
+        Tensor? links = traceLinks ? New([time, batch, s.Slots, s.Slots]) : null;
         trace = keeps                                                                      // what is kept is shown
-            ? new(Kept(saved.Reads), Kept(saved.Write), Kept(saved.Usage), traceLinks ? Kept(saved.Links).Slice(2, 0, s.Slots) : null)
-            : new(New([time, batch, s.ReadHeads, s.Slots]), New([time, batch, s.Slots]), New([time, batch, s.Slots]), traceLinks ? New([time, batch, s.Slots, s.Slots]) : null);
+            ? new(Kept(saved.Reads), Kept(saved.Write), Kept(saved.Usage), links)
+            : new(New([time, batch, s.ReadHeads, s.Slots]), New([time, batch, s.Slots]), New([time, batch, s.Slots]), links);
 
         Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new Forward(s, saved, x, from, weights.InterfaceBias.Contiguous(),
             Panels.Above(weights.Read.T, weights.Recurrent.T), Panels.Of(weights.Interface.T), y, last, trace));
@@ -153,49 +169,50 @@ public sealed unsafe partial class DncScan : Operation<DncScan>
             for (int group = start; group < end; group++)
             {
                 int first = group * Recurrence.Group, count = Math.Min(Recurrence.Group, x.Shape[1] - first);
-                for (int b = first; b < first + count; b++) Begin<V, T>(b);
+                States<T> states = new(s, saved, first, recent: 1);                         // a step's state takes the place of the one before
+                for (int b = first; b < first + count; b++) Begin<V, T>(b, states[0, b]);
                 for (int t = 0; t < x.Shape[0]; t++)
                 {
                     Controller<V, T>(t, first, count);
                     for (int b = first; b < first + count; b++)
                     {
-                        Access<V, T>(t, b);
-                        if (!saved.Keeps) Show<T>(t, b);
+                        Access<V, T>(t, b, states[t, b], states[t + 1, b]);
+                        Show(t, b, states[t + 1, b]);
                     }
                 }
-                for (int b = first; b < first + count; b++) End<T>(b);
+                for (int b = first; b < first + count; b++) End(b, states[x.Shape[0], b]);
             }
         }
 
-        void Begin<V, T>(int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        void Begin<V, T>(int b, T* m) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int padded = s.PaddedSlots;
-            T* m = saved.State<T>(saved.Memory, 0, b), memory = from.Memory.Pointer<T>() + (long)b * s.Slots * s.Width;
+            T* memory = from.Memory.Pointer<T>() + (long)b * s.Slots * s.Width;
             new Span<T>(m, s.Width * padded).Clear();                                    // the padding of everything over slots is zero, and stays so
             for (int i = 0; i < s.Slots; i++)
                 for (int j = 0; j < s.Width; j++) m[(long)j * padded + i] = memory[(long)i * s.Width + j];
-            DncContent.Norms<V, T>(m, padded, s.Width, saved.State<T>(saved.Norms, 0, b));
-            Recurrence.CopyPadded(from.Usage.Pointer<T>() + (long)b * s.Slots, s.Slots, saved.State<T>(saved.Usage, 0, b), padded, 1);
-            Recurrence.CopyPadded(from.WriteWeighting.Pointer<T>() + (long)b * s.Slots, s.Slots, saved.State<T>(saved.Write, 0, b), padded, 1);
-            Recurrence.CopyPadded(from.ReadWeightings.Pointer<T>() + (long)b * s.ReadHeads * s.Slots, s.Slots, saved.State<T>(saved.Reads, 0, b), padded, s.ReadHeads);
+            DncContent.Norms<V, T>(m, padded, s.Width, saved.At<T>(saved.Norms, 0, b));
+            Recurrence.CopyPadded(from.Usage.Pointer<T>() + (long)b * s.Slots, s.Slots, saved.At<T>(saved.Usage, 0, b), padded, 1);
+            Recurrence.CopyPadded(from.WriteWeighting.Pointer<T>() + (long)b * s.Slots, s.Slots, saved.At<T>(saved.Write, 0, b), padded, 1);
+            Recurrence.CopyPadded(from.ReadWeightings.Pointer<T>() + (long)b * s.ReadHeads * s.Slots, s.Slots, saved.At<T>(saved.Reads, 0, b), padded, s.ReadHeads);
             if (s.Links)
             {
-                Recurrence.CopyPadded(from.Precedence.Pointer<T>() + (long)b * s.Slots, s.Slots, saved.State<T>(saved.Precedence, 0, b), padded, 1);
-                T* links = saved.State<T>(saved.Links, 0, b);
+                Recurrence.CopyPadded(from.Precedence.Pointer<T>() + (long)b * s.Slots, s.Slots, saved.At<T>(saved.Precedence, 0, b), padded, 1);
+                T* links = m + (long)s.Width * padded;
                 Recurrence.CopyPadded(from.Links.Pointer<T>() + (long)b * s.Slots * s.Slots, s.Slots, links, padded, s.Slots);
                 new Span<T>(links + (long)s.Slots * padded, (s.LinkRows - s.Slots) * padded).Clear();
             }
-            T* v = saved.State<T>(saved.V, 0, b);
+            T* v = saved.At<T>(saved.V, 0, b);
             Recurrence.Copy(from.Reads.Pointer<T>() + (long)b * s.Reads, v, s.Reads);
             Recurrence.Copy(from.Hidden.Pointer<T>() + (long)b * s.Hidden, v + s.Reads, s.Hidden);
-            Recurrence.Copy(from.Cell.Pointer<T>() + (long)b * s.Hidden, saved.State<T>(saved.Cell, 0, b), s.Hidden);
+            Recurrence.Copy(from.Cell.Pointer<T>() + (long)b * s.Hidden, saved.At<T>(saved.Cell, 0, b), s.Hidden);
         }
 
         /// <summary>z, h and xi, for a group of sequences that share the loads of the weights.</summary>
         void Controller<V, T>(int t, int first, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int gates = s.Gates, gateStride = saved.Gates.Strides[1], vStride = saved.V.Strides[1], interfaceStride = saved.Interface.Strides[1];
-            T* z = saved.Step<T>(saved.Gates, t, first), v = saved.State<T>(saved.V, t, first), next = saved.State<T>(saved.V, t + 1, first);
+            T* z = saved.Step<T>(saved.Gates, t, first), v = saved.At<T>(saved.V, t, first), next = saved.At<T>(saved.V, t + 1, first);
             T* xi = saved.Step<T>(saved.Interface, t, first);
             for (int g = 0; g < count; g++)
             {
@@ -206,23 +223,23 @@ public sealed unsafe partial class DncScan : Operation<DncScan>
             for (int g = 0; g < count; g++)
             {
                 T* h = next + (long)g * vStride + s.Reads;
-                RecurrentStep<LstmCell>.Forward<V, T>(null, z + (long)g * gateStride, h, saved.State<T>(saved.Cell, t, first + g), h, saved.State<T>(saved.Cell, t + 1, first + g), s.Hidden);
+                RecurrentStep<LstmCell>.Forward<V, T>(null, z + (long)g * gateStride, h, saved.At<T>(saved.Cell, t, first + g), h, saved.At<T>(saved.Cell, t + 1, first + g), s.Hidden);
             }
             toInterface.MultiplyAdd<V, T>(next + s.Reads, vStride, xi, interfaceStride, count);
         }
 
         /// <summary>Writing and reading of one sequence.</summary>
-        void Access<V, T>(int t, int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        void Access<V, T>(int t, int b, T* m, T* newMemory) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int padded = s.PaddedSlots, width = s.Width;
-            T* xi = saved.Step<T>(saved.Interface, t, b), next = saved.State<T>(saved.V, t + 1, b);
-            T* m = saved.State<T>(saved.Memory, t, b), newMemory = saved.State<T>(saved.Memory, t + 1, b), norms = saved.State<T>(saved.Norms, t, b), newNorms = saved.State<T>(saved.Norms, t + 1, b);
-            T* usage = saved.State<T>(saved.Usage, t + 1, b), w = saved.State<T>(saved.Write, t + 1, b), a = saved.Step<T>(saved.Allocation, t, b);
-            T* read = saved.State<T>(saved.Reads, t, b), newRead = saved.State<T>(saved.Reads, t + 1, b);
+            T* xi = saved.Step<T>(saved.Interface, t, b), next = saved.At<T>(saved.V, t + 1, b);
+            T* norms = saved.At<T>(saved.Norms, t, b), newNorms = saved.At<T>(saved.Norms, t + 1, b);
+            T* usage = saved.At<T>(saved.Usage, t + 1, b), w = saved.At<T>(saved.Write, t + 1, b), a = saved.Step<T>(saved.Allocation, t, b);
+            T* read = saved.At<T>(saved.Reads, t, b), newRead = saved.At<T>(saved.Reads, t + 1, b);
             T* similarity = saved.Step<T>(saved.Similarity, t, b), content = saved.Step<T>(saved.Content, t, b);
 
             DncInterface.Activate<V, T>(s, xi);
-            DncAllocation.Usage<V, T>(s, xi + s.FirstGate, saved.State<T>(saved.Usage, t, b), saved.State<T>(saved.Write, t, b), read, usage);
+            DncAllocation.Usage<V, T>(s, xi + s.FirstGate, saved.At<T>(saved.Usage, t, b), saved.At<T>(saved.Write, t, b), read, usage);
             DncAllocation.Allocate<V, T>(s, usage, saved.Step<int>(saved.Free, t, b), ThreadScratch<DncScan>.Take<T>(padded), a);
             DncContent.Forward<V, T>(s, m, norms, xi + s.WriteKey, xi + s.WriteStrength, 1, similarity, content);
             V allocate = V.Create(xi[s.AllocationGate]), write = V.Create(xi[s.WriteGate]);
@@ -233,8 +250,10 @@ public sealed unsafe partial class DncScan : Operation<DncScan>
             DncContent.Forward<V, T>(s, newMemory, newNorms, xi, xi + s.ReadStrengths, s.ReadHeads, similarity + padded, c);
             if (s.Links)
             {
-                T* links = saved.State<T>(saved.Links, t + 1, b), forward = saved.Step<T>(saved.Followed, t, b), backward = forward + (long)s.ReadHeads * padded;
-                DncLinks.Forward<V, T>(s, w, saved.State<T>(saved.Precedence, t, b), saved.State<T>(saved.Links, t, b), saved.State<T>(saved.Precedence, t + 1, b), links);
+                long at = (long)width * padded;
+                T* links = newMemory + at, forward = saved.Step<T>(saved.Followed, t, b), backward = forward + (long)s.ReadHeads * padded, precedence = saved.At<T>(saved.Precedence, t, b);
+                DncLinks.Forward<V, T>(s, w, precedence, m + at, links);
+                DncLinks.Precedence<V, T>(s, w, precedence, saved.At<T>(saved.Precedence, t + 1, b));
                 DncLinks.Follow<V, T>(s, links, read, forward, backward);
                 for (int head = 0; head < s.ReadHeads; head++)
                 {
@@ -249,30 +268,32 @@ public sealed unsafe partial class DncScan : Operation<DncScan>
             Recurrence.Copy(next, y.Pointer<T>() + ((long)t * x.Shape[1] + b) * (s.Reads + s.Hidden), s.Reads + s.Hidden);
         }
 
-        void Show<T>(int t, int b) where T : unmanaged
+        /// <summary>What is not kept for the backward pass is copied for those who look at it.</summary>
+        void Show<T>(int t, int b, T* m) where T : unmanaged
         {
             long row = (long)t * x.Shape[1] + b;
-            CopyRows(saved.State<T>(saved.Reads, t + 1, b), trace.ReadWeightings.Pointer<T>() + row * s.ReadHeads * s.Slots, s.ReadHeads);
-            CopyRows(saved.State<T>(saved.Write, t + 1, b), trace.WriteWeightings.Pointer<T>() + row * s.Slots, 1);
-            CopyRows(saved.State<T>(saved.Usage, t + 1, b), trace.Usage.Pointer<T>() + row * s.Slots, 1);
-            if (trace.Links is { } links) CopyRows(saved.State<T>(saved.Links, t + 1, b), links.Pointer<T>() + row * s.Slots * s.Slots, s.Slots);
+            if (trace.Links is { } links) CopyRows(m + (long)s.Width * s.PaddedSlots, links.Pointer<T>() + row * s.Slots * s.Slots, s.Slots);
+            if (saved.Keeps) return;
+            CopyRows(saved.At<T>(saved.Reads, t + 1, b), trace.ReadWeightings.Pointer<T>() + row * s.ReadHeads * s.Slots, s.ReadHeads);
+            CopyRows(saved.At<T>(saved.Write, t + 1, b), trace.WriteWeightings.Pointer<T>() + row * s.Slots, 1);
+            CopyRows(saved.At<T>(saved.Usage, t + 1, b), trace.Usage.Pointer<T>() + row * s.Slots, 1);
         }
 
-        void End<T>(int b) where T : unmanaged
+        void End<T>(int b, T* m) where T : unmanaged
         {
             int time = x.Shape[0];
-            T* m = saved.State<T>(saved.Memory, time, b), to = last.Memory.Pointer<T>() + (long)b * s.Slots * s.Width;
+            T* to = last.Memory.Pointer<T>() + (long)b * s.Slots * s.Width;
             for (int i = 0; i < s.Slots; i++)
                 for (int j = 0; j < s.Width; j++) to[(long)i * s.Width + j] = m[(long)j * s.PaddedSlots + i];
-            CopyRows(saved.State<T>(saved.Usage, time, b), last.Usage.Pointer<T>() + (long)b * s.Slots, 1);
-            CopyRows(saved.State<T>(saved.Write, time, b), last.WriteWeighting.Pointer<T>() + (long)b * s.Slots, 1);
-            CopyRows(saved.State<T>(saved.Reads, time, b), last.ReadWeightings.Pointer<T>() + (long)b * s.ReadHeads * s.Slots, s.ReadHeads);
+            CopyRows(saved.At<T>(saved.Usage, time, b), last.Usage.Pointer<T>() + (long)b * s.Slots, 1);
+            CopyRows(saved.At<T>(saved.Write, time, b), last.WriteWeighting.Pointer<T>() + (long)b * s.Slots, 1);
+            CopyRows(saved.At<T>(saved.Reads, time, b), last.ReadWeightings.Pointer<T>() + (long)b * s.ReadHeads * s.Slots, s.ReadHeads);
             if (s.Links)
             {
-                CopyRows(saved.State<T>(saved.Precedence, time, b), last.Precedence.Pointer<T>() + (long)b * s.Slots, 1);
-                CopyRows(saved.State<T>(saved.Links, time, b), last.Links.Pointer<T>() + (long)b * s.Slots * s.Slots, s.Slots);
+                CopyRows(saved.At<T>(saved.Precedence, time, b), last.Precedence.Pointer<T>() + (long)b * s.Slots, 1);
+                CopyRows(m + (long)s.Width * s.PaddedSlots, last.Links.Pointer<T>() + (long)b * s.Slots * s.Slots, s.Slots);
             }
-            Recurrence.Copy(saved.State<T>(saved.Cell, time, b), last.Cell.Pointer<T>() + (long)b * s.Hidden, s.Hidden);
+            Recurrence.Copy(saved.At<T>(saved.Cell, time, b), last.Cell.Pointer<T>() + (long)b * s.Hidden, s.Hidden);
         }
 
         /// <summary>Rows of slots without their padding.</summary>
