@@ -13,8 +13,8 @@ namespace NeuralMemory;
 /// b_r     = L^T w'_r                                                       backward weighting
 /// </code>
 /// </summary>
-/// <remarks>The rows of the links are padded with zeros to whole vectors, and rows of zeros make their number a whole number of fours: four rows at a time share what belongs to a column, in half
-/// the time of one at a time. The weightings that all heads follow are products of matrices.</remarks>
+/// <remarks>The rows of the links are padded with zeros to whole vectors, and rows of zeros make their number a whole number of fours: four rows at a time share
+/// what belongs to a column. The weightings that all heads follow are products of matrices.</remarks>
 static unsafe class DncLinks
 {
     /// <summary>The links, which may take the place of those before.</summary>

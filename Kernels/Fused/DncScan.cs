@@ -75,7 +75,7 @@ public sealed unsafe partial class DncScan : Operation<DncScan>
 
     /// <summary>
     /// The memory and the links of a group of sequences: those kept, and those of the last few steps in the thread's own memory, where they stay in the cache. Kept at every step, N (N + W) numbers
-    /// of every sequence leave the cache and come back; made anew from every eighth, in a tenth of the backward step's time, they do not.
+    /// of every sequence left the cache and came back: made anew from every eighth, a training step with 64 slots of width 32 takes a seventh less.
     /// </summary>
     readonly struct States<T>(in DncSizes s, Saved saved, int first, int recent) where T : unmanaged
     {
