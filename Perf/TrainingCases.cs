@@ -14,6 +14,7 @@ static class TrainingCases
         Gpt(batch: 12, length: 64, symbols: 65, width: 128, heads: 4, layers: 4),
         Ntm(batch: 1, length: 20), Ntm(batch: 32, length: 20),
         Bahdanau(batch: 32, length: 15, symbols: 13, embedding: 32, hidden: 32), Bahdanau(batch: 1, length: 30, symbols: 100, embedding: 100, hidden: 100),
+        Dnc(batch: 16, length: 15, new(Hidden: 64, Slots: 16, Width: 16, ReadHeads: 2)), Dnc(batch: 16, length: 15, new(Hidden: 128, Slots: 64, Width: 32, ReadHeads: 4)),
     ];
 
     /// <summary>An LSTM over vectors, and a linear readout that classifies every step. Shape: batch x length x inputs x hidden; there are as many classes as inputs.</summary>
@@ -66,12 +67,7 @@ static class TrainingCases
         return new("ntm", $"{batch}x{length}x{sizes.Slots}x{sizes.Width}x{sizes.Hidden}", 3 * 2 * steps * each, 4 * steps * 2 * sizes.Slots * sizes.Width, () =>
         {
             CopyTask task = new();
-            return Train(() => new Ntm(task.InputWidth, task.OutputWidth, sizes, new(2)), module => new RmsProp(module.Parameters, 1e-4, alpha: .95, momentum: .9), (module, type) =>
-            {
-                Episode episode = task.Next(new(1), batch, length);
-                Tensor inputs = type == DType.Float32 ? episode.Inputs : episode.Inputs.To(type), targets = type == DType.Float32 ? episode.Targets : episode.Targets.To(type);
-                return episode.Output(module.Forward(inputs)).BinaryCrossEntropyWithLogits(episode.Output(targets));
-            });
+            return Copy(task, batch, length, () => new Ntm(task.InputWidth, task.OutputWidth, sizes, new(2)), module => new RmsProp(module.Parameters, 1e-4, alpha: .95, momentum: .9));
         });
     }
 
@@ -94,6 +90,25 @@ static class TrainingCases
             });
         });
     }
+
+    /// <summary>A Differentiable Neural Computer on the copy task, on sequences of one length. Shape: batch x vectors x slots x width x read heads x hidden.</summary>
+    static Case Dnc(int batch, int length, DncSizes sizes)
+    {
+        double steps = batch * (2.0 * length + 2), links = (double)sizes.Slots * sizes.Slots, memory = sizes.Slots * sizes.Width;
+        double each = 4.0 * sizes.Hidden * (10 + sizes.Reads + sizes.Hidden) + sizes.Hidden * sizes.InterfaceParameters + (2 * sizes.ReadHeads + 3) * (links + memory);
+        return new("dnc", $"{batch}x{length}x{sizes.Slots}x{sizes.Width}x{sizes.ReadHeads}x{sizes.Hidden}", 3 * 2 * steps * each, 4 * steps * 2 * (links + memory), () =>
+        {
+            CopyTask task = new();
+            return Copy(task, batch, length, () => new Dnc(task.InputWidth, task.OutputWidth, sizes, new(2)), module => new Adam(module.Parameters, 1e-4));
+        });
+    }
+
+    static Prepared Copy<M>(CopyTask task, int batch, int length, Func<M> make, Func<M, Optimizer> optimizer) where M : SequenceModel => Train(make, optimizer, (module, type) =>
+    {
+        Episode episode = task.Next(new(1), batch, length);
+        Tensor inputs = type == DType.Float32 ? episode.Inputs : episode.Inputs.To(type), targets = type == DType.Float32 ? episode.Targets : episode.Targets.To(type);
+        return episode.Output(module.Forward(inputs)).BinaryCrossEntropyWithLogits(episode.Output(targets));
+    });
 
     /// <summary>A model's training step. It is checked against the same model in float64: the loss and every gradient.</summary>
     static Prepared Train<M>(Func<M> make, Func<M, Optimizer> optimizer, Func<M, DType, Tensor> loss) where M : Module

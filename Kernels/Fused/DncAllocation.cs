@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -31,6 +32,7 @@ static unsafe class DncAllocation
     }
 
     /// <summary>psi without the factor of one head.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static V Retention<V, T>(in DncSizes s, T* freeGates, T* read, int without) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         V retention = V.One;
@@ -68,11 +70,45 @@ static unsafe class DncAllocation
         }
     }
 
-    /// <summary>The free list and the allocation weighting; its padding is zero. <paramref name="scratch"/> has room for as many numbers as there are slots.</summary>
-    public static void Allocate<T>(in DncSizes s, T* usage, int* free, int* scratch, T* allocation) where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    /// <summary>
+    /// The free list and the allocation weighting; its padding is zero. Every slot counts those that go before it: N^2 comparisons, a vector at a time, and no branch, take less than
+    /// half of the time of sorting 64 slots. <paramref name="keys"/> is a row to work in.
+    /// </summary>
+    public static void Allocate<V, T>(in DncSizes s, T* usage, int* free, T* keys, T* allocation) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        int slots = s.Slots;
-        new Order<T>(usage, 1, descending: false).Sort(new(free, slots), new(scratch, slots));
+        int slots = s.Slots, padded = s.PaddedSlots;
+        V infinite = V.Create(T.PositiveInfinity);
+        for (int i = 0; i < padded; i += V.Count)
+        {
+            V u = V.Load(usage + i);
+            V.Store(keys + i, V.IfLess(u, infinite, u, infinite));                                // NaN has its place too
+        }
+        T* lanes = stackalloc T[V.Count];
+        for (int i = 0; i < V.Count; i++) lanes[i] = T.CreateTruncating(i);
+        for (int i = 0; i < padded; i += V.Count)
+        {
+            V u = V.Load(keys + i), own = V.Load(lanes), even = V.Zero, odd = V.Zero;
+            int j = 0, end = Math.Min(i + V.Count, slots);
+            for (; j + 2 <= i; j += 2)                                                              // of a lower number: first unless used more
+            {
+                even += V.IfLess(u, V.Create(keys[j]), V.Zero, V.One);
+                odd += V.IfLess(u, V.Create(keys[j + 1]), V.Zero, V.One);
+            }
+            for (; j < i; j++) even += V.IfLess(u, V.Create(keys[j]), V.Zero, V.One);
+            for (; j < end; j++)
+            {
+                V key = V.Create(keys[j]);
+                even += V.IfLess(key, u, V.One, V.IfLess(u, key, V.Zero, V.IfLess(V.Create(lanes[j - i]), own, V.One, V.Zero)));
+            }
+            for (; j + 2 <= slots; j += 2)                                                          // of a higher number: only if used less
+            {
+                even += V.IfLess(V.Create(keys[j]), u, V.One, V.Zero);
+                odd += V.IfLess(V.Create(keys[j + 1]), u, V.One, V.Zero);
+            }
+            for (; j < slots; j++) even += V.IfLess(V.Create(keys[j]), u, V.One, V.Zero);
+            V.Store(allocation + i, even + odd);
+        }
+        for (int i = 0; i < slots; i++) free[int.CreateTruncating(allocation[i])] = i;
         T product = T.One;
         for (int j = 0; j < slots; j++)
         {
@@ -80,7 +116,7 @@ static unsafe class DncAllocation
             allocation[slot] = (T.One - usage[slot]) * product;
             product *= usage[slot];
         }
-        for (int i = slots; i < s.PaddedSlots; i++) allocation[i] = T.Zero;
+        for (int i = slots; i < padded; i++) allocation[i] = T.Zero;
     }
 
     /// <summary>

@@ -34,61 +34,50 @@ static unsafe class DncContent
         }
     }
 
-    static T Norm<T>(T* key, int width) where T : unmanaged, IBinaryFloatingPointIeee754<T>
-    {
-        T sum = T.CreateTruncating(Epsilon);
-        for (int j = 0; j < width; j++) sum += key[j] * key[j];
-        return T.Sqrt(sum);
-    }
+    static T Norm<V, T>(T* key, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> =>
+        T.Sqrt(NtmAddressing.Dot<V, T>(key, key, width) + T.CreateTruncating(Epsilon));
 
-    /// <summary>similarity = D(k, M[i]) and content = C(M, k, b).</summary>
-    public static void Forward<V, T>(in DncSizes s, T* memory, T* norms, T* key, T strength, T* similarity, T* content)
+    /// <summary>similarity = D(k, M[i]) and content = C(M, k, b) of several heads, whose keys share every load of the memory.</summary>
+    public static void Forward<V, T>(in DncSizes s, T* memory, T* norms, T* keys, T* strengths, int heads, T* similarity, T* content)
         where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         int padded = s.PaddedSlots, width = s.Width;
-        V keyNorm = V.Create(Norm(key, width));
-        for (int i = 0; i < padded; i += V.Count)
+        new Span<T>(similarity, heads * padded).Clear();
+        Recurrence.MultiplyAdd<V, T>(memory, padded, keys, width, width, similarity, padded, padded, heads);
+        for (int head = 0; head < heads; head++, similarity += padded, content += padded)
         {
-            V dot = V.Zero;
-            T* m = memory + i;
-            for (int j = 0; j < width; j++, m += padded) dot = V.Fma(V.Create(key[j]), V.Load(m), dot);
-            V.Store(similarity + i, dot / (keyNorm * V.Load(norms + i)));
+            V length = V.Create(Norm<V, T>(keys + head * width, width));
+            for (int i = 0; i < padded; i += V.Count) V.Store(similarity + i, V.Load(similarity + i) / (length * V.Load(norms + i)));
+            NtmAddressing.Softmax(similarity, V.Create(strengths[head]), content, s.Slots, padded);
         }
-        NtmAddressing.Softmax(similarity, V.Create(strength), content, s.Slots, padded);
     }
 
     /// <summary>
-    /// From dL/dcontent: dL/dk and dL/db, to be written, and dL/dM, to be added to. With dx = c (dc - c . dc): db = dx . D, and with d = b dx and n = |k| |M[i]|,
-    /// dM[i] = d k / n - d D M[i] / |M[i]|^2 and dk = sum of d M[i] / n - d D k / |k|^2. <paramref name="scratch"/> has room for two rows of slots.
+    /// From dL/dcontent: dL/dk and dL/db, to be written. With dx = c (dc - c . dc): db = dx . D, and with d = b dx and n = |k| |M[i]|, dk = sum of d M[i] / n - d D k / |k|^2. What
+    /// dM[i] = sum over heads of d k / n - d D M[i] / |M[i]|^2 is made of, is written too: d / n of every head, and the factor of M[i].
     /// </summary>
     public static void Backward<V, T>(
-        in DncSizes s, T* memory, T* norms, T* key, T strength, T* similarity, T* content, T* dContent, T* scratch, T* dKey, T* dStrength, T* dMemory)
+        in DncSizes s, T* memory, T* norms, T* keys, T* strengths, int heads, T* similarity, T* content, T* dContent, T* toKeys, T* toSlots, T* dKeys, T* dStrengths)
         where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         int padded = s.PaddedSlots, width = s.Width;
-        T keyNorm = Norm(key, width);
-        T* toKey = scratch, toSlot = scratch + padded;                      // d / n and -d D / |M[i]|^2
-        V mean = V.Create(NtmAddressing.Dot<V, T>(content, dContent, padded)), b = V.Create(strength), length = V.Create(keyNorm), sum = V.Zero;
-        for (int i = 0; i < padded; i += V.Count)
+        new Span<T>(toSlots, padded).Clear();
+        for (int head = 0; head < heads; head++, similarity += padded, content += padded, dContent += padded)
         {
-            V dx = V.Load(content + i) * (V.Load(dContent + i) - mean), norm = V.Load(norms + i), pull = dx * V.Load(similarity + i);
-            sum += pull;
-            V.Store(toKey + i, b * dx / (length * norm));
-            V.Store(toSlot + i, -(b * pull) / (norm * norm));
-        }
-        *dStrength = V.Sum(sum);
-        T keyPull = -(strength * *dStrength) / (keyNorm * keyNorm);
-        for (int j = 0; j < width; j++)
-        {
-            T* m = memory + (long)j * padded, dm = dMemory + (long)j * padded;
-            V k = V.Create(key[j]), dk = V.Zero;
+            T* key = keys + head * width, dKey = dKeys + head * width, toKey = toKeys + (long)head * padded;
+            T keyNorm = Norm<V, T>(key, width);
+            V mean = V.Create(NtmAddressing.Dot<V, T>(content, dContent, padded)), b = V.Create(strengths[head]), length = V.Create(keyNorm), sum = V.Zero;
             for (int i = 0; i < padded; i += V.Count)
             {
-                V x = V.Load(m + i), d = V.Load(toKey + i);
-                dk = V.Fma(d, x, dk);
-                V.Store(dm + i, V.Fma(d, k, V.Fma(V.Load(toSlot + i), x, V.Load(dm + i))));
+                V dx = V.Load(content + i) * (V.Load(dContent + i) - mean), inverse = V.One / V.Load(norms + i), pull = dx * V.Load(similarity + i);
+                sum += pull;
+                V.Store(toKey + i, b * dx / length * inverse);
+                V.Store(toSlots + i, V.Load(toSlots + i) - b * pull * inverse * inverse);
             }
-            dKey[j] = V.Sum(dk) + keyPull * key[j];
+            dStrengths[head] = V.Sum(sum);
+            T keyPull = -(strengths[head] * dStrengths[head]) / (keyNorm * keyNorm);
+            for (int j = 0; j < width; j++) dKey[j] = keyPull * key[j];
         }
+        Recurrence.MultiplyAddTransposed<V, T>(memory, padded, width, toKeys, padded, padded, dKeys, width, heads);
     }
 }

@@ -4,33 +4,6 @@ using NeuralMemory.Simd;
 
 namespace NeuralMemory;
 
-/// <summary>The tensors that a Differentiable Neural Computer begins with, and ends with. Without links, N is 0 in precedence and links.</summary>
-/// <param name="Memory">M: [batch, N, W].</param>
-/// <param name="Usage">u: [batch, N].</param>
-/// <param name="Precedence">p: [batch, N].</param>
-/// <param name="Links">L: [batch, N, N]. L[i, j] is how far slot i was written right after slot j.</param>
-/// <param name="WriteWeighting">Where it wrote last: [batch, N].</param>
-/// <param name="ReadWeightings">Where every head read last: [batch, R, N].</param>
-/// <param name="Reads">What the heads read last: [batch, R W].</param>
-/// <param name="Hidden">The controller's hidden state: [batch, hidden].</param>
-/// <param name="Cell">The controller's cell: [batch, hidden].</param>
-public readonly record struct DncState(
-    Tensor Memory, Tensor Usage, Tensor Precedence, Tensor Links, Tensor WriteWeighting, Tensor ReadWeightings, Tensor Reads, Tensor Hidden, Tensor Cell);
-
-/// <summary>The trained weights that act within the recurrence.</summary>
-/// <param name="Read">Vectors read to controller: [gates, R W].</param>
-/// <param name="Recurrent">Hidden state to controller: [gates, hidden].</param>
-/// <param name="Interface">Controller to interface: [interface parameters, hidden].</param>
-/// <param name="InterfaceBias">[interface parameters].</param>
-public readonly record struct DncWeights(Tensor Read, Tensor Recurrent, Tensor Interface, Tensor InterfaceBias);
-
-/// <summary>What the memory did at every step, for people to look at; no gradient flows through it.</summary>
-/// <param name="ReadWeightings">[time, batch, R, N].</param>
-/// <param name="WriteWeightings">[time, batch, N].</param>
-/// <param name="Usage">[time, batch, N].</param>
-/// <param name="Links">[time, batch, N, N], where they were asked for.</param>
-public readonly record struct DncTrace(Tensor ReadWeightings, Tensor WriteWeightings, Tensor Usage, Tensor? Links);
-
 /// <summary>
 /// A Differentiable Neural Computer over a whole sequence (Graves et al. 2016, "Hybrid computing using a neural network with dynamic external memory", Methods), fused: the memory and
 /// the links of a sequence stay in the cache while the loop over time runs, forwards and backwards. Equal in value and every gradient to <see cref="DncComposed"/>, which a GPU runs instead.
@@ -48,11 +21,14 @@ public readonly record struct DncTrace(Tensor ReadWeightings, Tensor WriteWeight
 /// </code>
 /// A prime marks what the step before left.
 /// </summary>
-/// <remarks>For the backward pass the links of every step are kept: time * batch * N^2 numbers.</remarks>
-public sealed unsafe class DncScan : Operation<DncScan>
+/// <remarks>For the backward pass the memory and the links of every eighth step are kept: time / 8 * batch * N (N + W) numbers.</remarks>
+public sealed unsafe partial class DncScan : Operation<DncScan>
 {
     /// <summary>Added to the square of every length in the cosine, so that it is smooth where the memory or a key is zero.</summary>
     public const double LengthEpsilon = DncContent.Epsilon;
+
+    /// <summary>Memory and links are kept at every eighth step, and made anew between on the way back: see <see cref="States{T}"/>.</summary>
+    const int Every = 8;
 
     DncSizes sizes;
     Saved saved;
@@ -62,21 +38,20 @@ public sealed unsafe class DncScan : Operation<DncScan>
     /// <param name="Gates">[time, batch, gates], activated.</param>
     /// <param name="Cell">[time + 1, batch, hidden].</param>
     /// <param name="Interface">[time, batch, interface parameters], activated.</param>
-    /// <param name="Memory">[time + 1, batch, width, slots].</param>
+    /// <param name="State">[time / Every + 1, batch, width + link rows, slots]: the memory, [width, slots], over the links; none where not every step is kept: see <see cref="States{T}"/>.</param>
     /// <param name="Norms">[time + 1, batch, slots]: the length of every slot.</param>
     /// <param name="Usage">[time + 1, batch, slots].</param>
     /// <param name="Precedence">[time + 1, batch, linked slots].</param>
-    /// <param name="Links">[time + 1, batch, linked slots, linked slots].</param>
     /// <param name="Write">[time + 1, batch, slots]: the write weighting.</param>
     /// <param name="Reads">[time + 1, batch, read heads, slots]: the read weightings.</param>
     /// <param name="Free">[time, batch, slots], Int32: the free list.</param>
     /// <param name="Allocation">[time, batch, slots].</param>
     /// <param name="Similarity">[time, batch, 1 + read heads, slots]: of the write key, then of the read keys.</param>
     /// <param name="Content">Likewise, the weightings by content.</param>
-    /// <param name="Followed">[time, batch, read heads, 2, linked slots]: forward and backward weightings.</param>
+    /// <param name="Followed">[time, batch, 2, read heads, linked slots]: forward and backward weightings.</param>
     /// <param name="Keeps">Whether every step is kept. Without a gradient two steps are enough, and they take turns.</param>
     readonly record struct Saved(
-        Tensor V, Tensor Gates, Tensor Cell, Tensor Interface, Tensor Memory, Tensor Norms, Tensor Usage, Tensor Precedence, Tensor Links, Tensor Write, Tensor Reads,
+        Tensor V, Tensor Gates, Tensor Cell, Tensor Interface, Tensor State, Tensor Norms, Tensor Usage, Tensor Precedence, Tensor Write, Tensor Reads,
         Tensor Free, Tensor Allocation, Tensor Similarity, Tensor Content, Tensor Followed, bool Keeps)
     {
         public static Saved Make(in DncSizes s, int time, int batch, DType type, bool keeps)
@@ -85,17 +60,30 @@ public sealed unsafe class DncScan : Operation<DncScan>
             Tensor New(Shape shape) => Tensor.Empty(shape, type);
             return new(
                 New([states, batch, Recurrence.Pad(s.Reads + s.Hidden)]), New([steps, batch, Recurrence.Pad(s.Gates)]), New([states, batch, s.Hidden]),
-                New([steps, batch, Recurrence.Pad(s.InterfaceParameters)]), New([states, batch, s.Width, slots]), New([states, batch, slots]), New([states, batch, slots]),
-                New([states, batch, linked]), New([states, batch, s.LinkedSlots, linked]), New([states, batch, slots]), New([states, batch, heads, slots]),
+                New([steps, batch, Recurrence.Pad(s.InterfaceParameters)]), New([keeps ? time / Every + 1 : 0, batch, s.StateRows, slots]), New([states, batch, slots]), New([states, batch, slots]),
+                New([states, batch, linked]), New([states, batch, slots]), New([states, batch, heads, slots]),
                 Tensor.Empty([steps, batch, s.Slots], DType.Int32), New([steps, batch, slots]), New([steps, batch, 1 + heads, slots]), New([steps, batch, 1 + heads, slots]),
-                New([steps, batch, heads, 2, linked]), keeps);
+                New([steps, batch, 2, heads, linked]), keeps);
         }
 
         /// <summary>The address of a sequence's part of a tensor at step t, of those saved once a step.</summary>
         public T* Step<T>(Tensor tensor, int t, int b) where T : unmanaged => Recurrence.At<T>(tensor, Keeps ? t : 0, b);
 
         /// <summary>Likewise of those that a step takes over from the one before and hands on.</summary>
-        public T* State<T>(Tensor tensor, int t, int b) where T : unmanaged => Recurrence.At<T>(tensor, Keeps ? t : t & 1, b);
+        public T* At<T>(Tensor tensor, int t, int b) where T : unmanaged => Recurrence.At<T>(tensor, Keeps ? t : t & 1, b);
+    }
+
+    /// <summary>
+    /// The memory and the links of a group of sequences: those kept, and those of the last few steps in the thread's own memory, where they stay in the cache. Kept at every step, N (N + W) numbers
+    /// of every sequence left the cache and came back: made anew from every eighth, a training step with 64 slots of width 32 takes a seventh less.
+    /// </summary>
+    readonly struct States<T>(in DncSizes s, Saved saved, int first, int recent) where T : unmanaged
+    {
+        readonly long size = (long)s.StateRows * s.PaddedSlots;
+        readonly T* scratch = ThreadScratch<Saved>.Take<T>((long)Recurrence.Group * recent * s.StateRows * s.PaddedSlots);
+
+        /// <summary>M of sequence <paramref name="b"/> before step <paramref name="t"/>, [width, slots], over L.</summary>
+        public T* this[int t, int b] => saved.Keeps && t % Every == 0 ? Recurrence.At<T>(saved.State, t / Every, b) : scratch + ((b - first) * recent + t % recent) * size;
     }
 
     /// <summary>Runs the machine over a sequence.</summary>
@@ -128,10 +116,14 @@ public sealed unsafe class DncScan : Operation<DncScan>
         Tensor y = New([time, batch, s.Reads + s.Hidden]);
         DncState last = new(New([batch, s.Slots, s.Width]), New([batch, s.Slots]), New([batch, s.LinkedSlots]), New([batch, s.LinkedSlots, s.LinkedSlots]), New([batch, s.Slots]),
             New([batch, s.ReadHeads, s.Slots]), from.Reads, from.Hidden, New([batch, s.Hidden]));
-        trace = new(New([time, batch, s.ReadHeads, s.Slots]), New([time, batch, s.Slots]), New([time, batch, s.Slots]), traceLinks ? New([time, batch, s.Slots, s.Slots]) : null);
+        Tensor Kept(Tensor states) => states.Slice(0, 1, time + 1).Slice(-1, 0, s.Slots);
+        Tensor? links = traceLinks ? New([time, batch, s.Slots, s.Slots]) : null;
+        trace = keeps                                                                      // what is kept is shown
+            ? new(Kept(saved.Reads), Kept(saved.Write), Kept(saved.Usage), links)
+            : new(New([time, batch, s.ReadHeads, s.Slots]), New([time, batch, s.Slots]), New([time, batch, s.Slots]), links);
 
         Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new Forward(s, saved, x, from, weights.InterfaceBias.Contiguous(),
-            Panels.Above(weights.Read.T, weights.Recurrent.T), Panels.Of(weights.Interface.T), Tensor.Empty([batch, s.Slots], DType.Int32), y, last, trace));
+            Panels.Above(weights.Read.T, weights.Recurrent.T), Panels.Of(weights.Interface.T), y, last, trace));
 
         if (Record([y, last.Memory, last.Usage, last.Precedence, last.Links, last.WriteWeighting, last.ReadWeightings, last.Cell], inputs) is { } node)
             (node.sizes, node.saved) = (s, saved);
@@ -169,7 +161,7 @@ public sealed unsafe class DncScan : Operation<DncScan>
 
     /// <summary>The loop over time, for groups of sequences.</summary>
     readonly struct Forward(
-        DncSizes s, Saved saved, Tensor x, DncState from, Tensor interfaceBias, Panels toController, Panels toInterface, Tensor order, Tensor y, DncState last, DncTrace trace)
+        DncSizes s, Saved saved, Tensor x, DncState from, Tensor interfaceBias, Panels toController, Panels toInterface, Tensor y, DncState last, DncTrace trace)
         : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
@@ -177,47 +169,50 @@ public sealed unsafe class DncScan : Operation<DncScan>
             for (int group = start; group < end; group++)
             {
                 int first = group * Recurrence.Group, count = Math.Min(Recurrence.Group, x.Shape[1] - first);
-                for (int b = first; b < first + count; b++) Begin<V, T>(b);
+                States<T> states = new(s, saved, first, recent: 1);                         // a step's state takes the place of the one before
+                for (int b = first; b < first + count; b++) Begin<V, T>(b, states[0, b]);
                 for (int t = 0; t < x.Shape[0]; t++)
                 {
                     Controller<V, T>(t, first, count);
                     for (int b = first; b < first + count; b++)
                     {
-                        Access<V, T>(t, b);
-                        Show<T>(t, b);
+                        Access<V, T>(t, b, states[t, b], states[t + 1, b]);
+                        Show(t, b, states[t + 1, b]);
                     }
                 }
-                for (int b = first; b < first + count; b++) End<T>(b);
+                for (int b = first; b < first + count; b++) End(b, states[x.Shape[0], b]);
             }
         }
 
-        void Begin<V, T>(int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        void Begin<V, T>(int b, T* m) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int padded = s.PaddedSlots;
-            T* m = saved.State<T>(saved.Memory, 0, b), memory = from.Memory.Pointer<T>() + (long)b * s.Slots * s.Width;
+            T* memory = from.Memory.Pointer<T>() + (long)b * s.Slots * s.Width;
             new Span<T>(m, s.Width * padded).Clear();                                    // the padding of everything over slots is zero, and stays so
             for (int i = 0; i < s.Slots; i++)
                 for (int j = 0; j < s.Width; j++) m[(long)j * padded + i] = memory[(long)i * s.Width + j];
-            DncContent.Norms<V, T>(m, padded, s.Width, saved.State<T>(saved.Norms, 0, b));
-            Recurrence.CopyPadded(from.Usage.Pointer<T>() + (long)b * s.Slots, s.Slots, saved.State<T>(saved.Usage, 0, b), padded, 1);
-            Recurrence.CopyPadded(from.WriteWeighting.Pointer<T>() + (long)b * s.Slots, s.Slots, saved.State<T>(saved.Write, 0, b), padded, 1);
-            Recurrence.CopyPadded(from.ReadWeightings.Pointer<T>() + (long)b * s.ReadHeads * s.Slots, s.Slots, saved.State<T>(saved.Reads, 0, b), padded, s.ReadHeads);
+            DncContent.Norms<V, T>(m, padded, s.Width, saved.At<T>(saved.Norms, 0, b));
+            Recurrence.CopyPadded(from.Usage.Pointer<T>() + (long)b * s.Slots, s.Slots, saved.At<T>(saved.Usage, 0, b), padded, 1);
+            Recurrence.CopyPadded(from.WriteWeighting.Pointer<T>() + (long)b * s.Slots, s.Slots, saved.At<T>(saved.Write, 0, b), padded, 1);
+            Recurrence.CopyPadded(from.ReadWeightings.Pointer<T>() + (long)b * s.ReadHeads * s.Slots, s.Slots, saved.At<T>(saved.Reads, 0, b), padded, s.ReadHeads);
             if (s.Links)
             {
-                Recurrence.CopyPadded(from.Precedence.Pointer<T>() + (long)b * s.Slots, s.Slots, saved.State<T>(saved.Precedence, 0, b), padded, 1);
-                Recurrence.CopyPadded(from.Links.Pointer<T>() + (long)b * s.Slots * s.Slots, s.Slots, saved.State<T>(saved.Links, 0, b), padded, s.Slots);
+                Recurrence.CopyPadded(from.Precedence.Pointer<T>() + (long)b * s.Slots, s.Slots, saved.At<T>(saved.Precedence, 0, b), padded, 1);
+                T* links = m + (long)s.Width * padded;
+                Recurrence.CopyPadded(from.Links.Pointer<T>() + (long)b * s.Slots * s.Slots, s.Slots, links, padded, s.Slots);
+                new Span<T>(links + (long)s.Slots * padded, (s.LinkRows - s.Slots) * padded).Clear();
             }
-            T* v = saved.State<T>(saved.V, 0, b);
+            T* v = saved.At<T>(saved.V, 0, b);
             Recurrence.Copy(from.Reads.Pointer<T>() + (long)b * s.Reads, v, s.Reads);
             Recurrence.Copy(from.Hidden.Pointer<T>() + (long)b * s.Hidden, v + s.Reads, s.Hidden);
-            Recurrence.Copy(from.Cell.Pointer<T>() + (long)b * s.Hidden, saved.State<T>(saved.Cell, 0, b), s.Hidden);
+            Recurrence.Copy(from.Cell.Pointer<T>() + (long)b * s.Hidden, saved.At<T>(saved.Cell, 0, b), s.Hidden);
         }
 
         /// <summary>z, h and xi, for a group of sequences that share the loads of the weights.</summary>
         void Controller<V, T>(int t, int first, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int gates = s.Gates, gateStride = saved.Gates.Strides[1], vStride = saved.V.Strides[1], interfaceStride = saved.Interface.Strides[1];
-            T* z = saved.Step<T>(saved.Gates, t, first), v = saved.State<T>(saved.V, t, first), next = saved.State<T>(saved.V, t + 1, first);
+            T* z = saved.Step<T>(saved.Gates, t, first), v = saved.At<T>(saved.V, t, first), next = saved.At<T>(saved.V, t + 1, first);
             T* xi = saved.Step<T>(saved.Interface, t, first);
             for (int g = 0; g < count; g++)
             {
@@ -228,263 +223,83 @@ public sealed unsafe class DncScan : Operation<DncScan>
             for (int g = 0; g < count; g++)
             {
                 T* h = next + (long)g * vStride + s.Reads;
-                RecurrentStep<LstmCell>.Forward<V, T>(null, z + (long)g * gateStride, h, saved.State<T>(saved.Cell, t, first + g), h, saved.State<T>(saved.Cell, t + 1, first + g), s.Hidden);
+                RecurrentStep<LstmCell>.Forward<V, T>(null, z + (long)g * gateStride, h, saved.At<T>(saved.Cell, t, first + g), h, saved.At<T>(saved.Cell, t + 1, first + g), s.Hidden);
             }
             toInterface.MultiplyAdd<V, T>(next + s.Reads, vStride, xi, interfaceStride, count);
         }
 
         /// <summary>Writing and reading of one sequence.</summary>
-        void Access<V, T>(int t, int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        void Access<V, T>(int t, int b, T* m, T* newMemory) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int padded = s.PaddedSlots, width = s.Width;
-            T* xi = saved.Step<T>(saved.Interface, t, b), next = saved.State<T>(saved.V, t + 1, b);
-            T* m = saved.State<T>(saved.Memory, t, b), newMemory = saved.State<T>(saved.Memory, t + 1, b), norms = saved.State<T>(saved.Norms, t, b), newNorms = saved.State<T>(saved.Norms, t + 1, b);
-            T* usage = saved.State<T>(saved.Usage, t + 1, b), w = saved.State<T>(saved.Write, t + 1, b), a = saved.Step<T>(saved.Allocation, t, b);
-            T* read = saved.State<T>(saved.Reads, t, b), newRead = saved.State<T>(saved.Reads, t + 1, b);
+            T* xi = saved.Step<T>(saved.Interface, t, b), next = saved.At<T>(saved.V, t + 1, b);
+            T* norms = saved.At<T>(saved.Norms, t, b), newNorms = saved.At<T>(saved.Norms, t + 1, b);
+            T* usage = saved.At<T>(saved.Usage, t + 1, b), w = saved.At<T>(saved.Write, t + 1, b), a = saved.Step<T>(saved.Allocation, t, b);
+            T* read = saved.At<T>(saved.Reads, t, b), newRead = saved.At<T>(saved.Reads, t + 1, b);
             T* similarity = saved.Step<T>(saved.Similarity, t, b), content = saved.Step<T>(saved.Content, t, b);
 
             DncInterface.Activate<V, T>(s, xi);
-            DncAllocation.Usage<V, T>(s, xi + s.FirstGate, saved.State<T>(saved.Usage, t, b), saved.State<T>(saved.Write, t, b), read, usage);
-            DncAllocation.Allocate(s, usage, saved.Step<int>(saved.Free, t, b), order.Pointer<int>() + (long)b * s.Slots, a);
-            DncContent.Forward<V, T>(s, m, norms, xi + s.WriteKey, xi[s.WriteStrength], similarity, content);
+            DncAllocation.Usage<V, T>(s, xi + s.FirstGate, saved.At<T>(saved.Usage, t, b), saved.At<T>(saved.Write, t, b), read, usage);
+            DncAllocation.Allocate<V, T>(s, usage, saved.Step<int>(saved.Free, t, b), ThreadScratch<DncScan>.Take<T>(padded), a);
+            DncContent.Forward<V, T>(s, m, norms, xi + s.WriteKey, xi + s.WriteStrength, 1, similarity, content);
             V allocate = V.Create(xi[s.AllocationGate]), write = V.Create(xi[s.WriteGate]);
             for (int i = 0; i < padded; i += V.Count) V.Store(w + i, write * V.Fma(allocate, V.Load(a + i), (V.One - allocate) * V.Load(content + i)));
-            NtmHead.Write<V, T>(m, w, xi + s.Erase, xi + s.WriteVector, newMemory, padded, width);
-            DncContent.Norms<V, T>(newMemory, padded, width, newNorms);
+            DncMemory.Write<V, T>(s, m, w, xi + s.Erase, xi + s.WriteVector, newMemory, newNorms);
 
-            T* links = saved.State<T>(saved.Links, t + 1, b);
+            T* c = s.Links ? content + padded : newRead;
+            DncContent.Forward<V, T>(s, newMemory, newNorms, xi, xi + s.ReadStrengths, s.ReadHeads, similarity + padded, c);
             if (s.Links)
-                DncLinks.Forward<V, T>(s, w, saved.State<T>(saved.Precedence, t, b), saved.State<T>(saved.Links, t, b), saved.State<T>(saved.Precedence, t + 1, b), links);
-            for (int head = 0; head < s.ReadHeads; head++)
             {
-                long row = (long)head * padded;
-                T* c = content + padded + row, to = newRead + row;
-                DncContent.Forward<V, T>(s, newMemory, newNorms, xi + head * width, xi[s.ReadStrengths + head], similarity + padded + row, c);
-                if (s.Links)
+                long at = (long)width * padded;
+                T* links = newMemory + at, forward = saved.Step<T>(saved.Followed, t, b), backward = forward + (long)s.ReadHeads * padded, precedence = saved.At<T>(saved.Precedence, t, b);
+                DncLinks.Forward<V, T>(s, w, precedence, m + at, links);
+                DncLinks.Precedence<V, T>(s, w, precedence, saved.At<T>(saved.Precedence, t + 1, b));
+                DncLinks.Follow<V, T>(s, links, read, forward, backward);
+                for (int head = 0; head < s.ReadHeads; head++)
                 {
-                    T* forward = saved.Step<T>(saved.Followed, t, b) + 2 * row, backward = forward + padded, mode = xi + s.ReadModes + 3 * head;
-                    DncLinks.Follow<V, T>(s, links, read + row, forward, backward);
+                    T* mode = xi + s.ReadModes + 3 * head;
                     V back = V.Create(mode[0]), by = V.Create(mode[1]), ahead = V.Create(mode[2]);
-                    for (int i = 0; i < padded; i += V.Count) V.Store(to + i, V.Fma(back, V.Load(backward + i), V.Fma(by, V.Load(c + i), ahead * V.Load(forward + i))));
+                    for (int i = head * padded, end = i + padded; i < end; i += V.Count)
+                        V.Store(newRead + i, V.Fma(back, V.Load(backward + i), V.Fma(by, V.Load(c + i), ahead * V.Load(forward + i))));
                 }
-                else Recurrence.Copy(c, to, padded);
-                NtmHead.Read<V, T>(newMemory, to, next + head * width, padded, width);
             }
+            new Span<T>(next, s.Reads).Clear();
+            Recurrence.MultiplyAddTransposed<V, T>(newMemory, padded, width, newRead, padded, padded, next, width, s.ReadHeads);
             Recurrence.Copy(next, y.Pointer<T>() + ((long)t * x.Shape[1] + b) * (s.Reads + s.Hidden), s.Reads + s.Hidden);
         }
 
-        void Show<T>(int t, int b) where T : unmanaged
+        /// <summary>What is not kept for the backward pass is copied for those who look at it.</summary>
+        void Show<T>(int t, int b, T* m) where T : unmanaged
         {
             long row = (long)t * x.Shape[1] + b;
-            CopyRows(saved.State<T>(saved.Reads, t + 1, b), trace.ReadWeightings.Pointer<T>() + row * s.ReadHeads * s.Slots, s.ReadHeads);
-            CopyRows(saved.State<T>(saved.Write, t + 1, b), trace.WriteWeightings.Pointer<T>() + row * s.Slots, 1);
-            CopyRows(saved.State<T>(saved.Usage, t + 1, b), trace.Usage.Pointer<T>() + row * s.Slots, 1);
-            if (trace.Links is { } links) CopyRows(saved.State<T>(saved.Links, t + 1, b), links.Pointer<T>() + row * s.Slots * s.Slots, s.Slots);
+            if (trace.Links is { } links) CopyRows(m + (long)s.Width * s.PaddedSlots, links.Pointer<T>() + row * s.Slots * s.Slots, s.Slots);
+            if (saved.Keeps) return;
+            CopyRows(saved.At<T>(saved.Reads, t + 1, b), trace.ReadWeightings.Pointer<T>() + row * s.ReadHeads * s.Slots, s.ReadHeads);
+            CopyRows(saved.At<T>(saved.Write, t + 1, b), trace.WriteWeightings.Pointer<T>() + row * s.Slots, 1);
+            CopyRows(saved.At<T>(saved.Usage, t + 1, b), trace.Usage.Pointer<T>() + row * s.Slots, 1);
         }
 
-        void End<T>(int b) where T : unmanaged
+        void End<T>(int b, T* m) where T : unmanaged
         {
             int time = x.Shape[0];
-            T* m = saved.State<T>(saved.Memory, time, b), to = last.Memory.Pointer<T>() + (long)b * s.Slots * s.Width;
+            T* to = last.Memory.Pointer<T>() + (long)b * s.Slots * s.Width;
             for (int i = 0; i < s.Slots; i++)
                 for (int j = 0; j < s.Width; j++) to[(long)i * s.Width + j] = m[(long)j * s.PaddedSlots + i];
-            CopyRows(saved.State<T>(saved.Usage, time, b), last.Usage.Pointer<T>() + (long)b * s.Slots, 1);
-            CopyRows(saved.State<T>(saved.Write, time, b), last.WriteWeighting.Pointer<T>() + (long)b * s.Slots, 1);
-            CopyRows(saved.State<T>(saved.Reads, time, b), last.ReadWeightings.Pointer<T>() + (long)b * s.ReadHeads * s.Slots, s.ReadHeads);
+            CopyRows(saved.At<T>(saved.Usage, time, b), last.Usage.Pointer<T>() + (long)b * s.Slots, 1);
+            CopyRows(saved.At<T>(saved.Write, time, b), last.WriteWeighting.Pointer<T>() + (long)b * s.Slots, 1);
+            CopyRows(saved.At<T>(saved.Reads, time, b), last.ReadWeightings.Pointer<T>() + (long)b * s.ReadHeads * s.Slots, s.ReadHeads);
             if (s.Links)
             {
-                CopyRows(saved.State<T>(saved.Precedence, time, b), last.Precedence.Pointer<T>() + (long)b * s.Slots, 1);
-                CopyRows(saved.State<T>(saved.Links, time, b), last.Links.Pointer<T>() + (long)b * s.Slots * s.Slots, s.Slots);
+                CopyRows(saved.At<T>(saved.Precedence, time, b), last.Precedence.Pointer<T>() + (long)b * s.Slots, 1);
+                CopyRows(m + (long)s.Width * s.PaddedSlots, last.Links.Pointer<T>() + (long)b * s.Slots * s.Slots, s.Slots);
             }
-            Recurrence.Copy(saved.State<T>(saved.Cell, time, b), last.Cell.Pointer<T>() + (long)b * s.Hidden, s.Hidden);
+            Recurrence.Copy(saved.At<T>(saved.Cell, time, b), last.Cell.Pointer<T>() + (long)b * s.Hidden, s.Hidden);
         }
 
         /// <summary>Rows of slots without their padding.</summary>
         void CopyRows<T>(T* padded, T* to, int rows) where T : unmanaged
         {
             for (int i = 0; i < rows; i++) Recurrence.Copy(padded + (long)i * s.PaddedSlots, to + (long)i * s.Slots, s.Slots);
-        }
-    }
-
-    /// <summary>The gradients that the backward pass carries from each step to the one before, padded as what they belong to.</summary>
-    /// <param name="Memory">dM: [batch, width, slots].</param>
-    /// <param name="Usage">du: [batch, slots].</param>
-    /// <param name="Precedence">dp: [batch, linked slots].</param>
-    /// <param name="Links">dL: [batch, linked slots, linked slots].</param>
-    /// <param name="Write">dw: [batch, slots].</param>
-    /// <param name="Reads">dw_r: [batch, read heads, slots].</param>
-    /// <param name="V">[batch, reads + hidden].</param>
-    /// <param name="Cell">[batch, hidden].</param>
-    readonly record struct Carried(Tensor Memory, Tensor Usage, Tensor Precedence, Tensor Links, Tensor Write, Tensor Reads, Tensor V, Tensor Cell)
-    {
-        public static Carried Make(in DncSizes s, int batch, DType type)
-        {
-            int slots = s.PaddedSlots, linked = Recurrence.Pad(s.LinkedSlots);
-            Tensor New(Shape shape) => Tensor.Zeros(shape, type);
-            return new(New([batch, s.Width, slots]), New([batch, slots]), New([batch, linked]), New([batch, s.LinkedSlots, linked]), New([batch, slots]), New([batch, s.ReadHeads, slots]),
-                New([batch, Recurrence.Pad(s.Reads + s.Hidden)]), New([batch, s.Hidden]));
-        }
-
-        /// <summary>A sequence's part of a tensor.</summary>
-        public static T* Of<T>(Tensor tensor, int b) where T : unmanaged => tensor.Pointer<T>() + (long)b * tensor.Strides[0];
-    }
-
-    /// <summary>
-    /// Back through time by hand. Each step undoes read, links, write, addressing, interface and controller in turn; the weights' gradients are products over the whole
-    /// sequence at the end.
-    /// </summary>
-    protected override void Backward()
-    {
-        DncSizes s = sizes;
-        Tensor x = Input(0);
-        DType type = x.DType;
-        int time = x.Shape[0], batch = x.Shape[1], inputs = s.Reads + s.Hidden;
-        Tensor dz = Tensor.Empty([time, batch, Recurrence.Pad(s.Gates)], type), dxi = Tensor.Empty([time, batch, Recurrence.Pad(s.InterfaceParameters)], type);
-        Carried carried = Carried.Make(s, batch, type);
-        Tensor? Last(int i) => HasOutputGradient(i) ? OutputGradient(i) : null;
-        Cpu.For(type, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new BackwardKernel(s, saved, OutputGradient(),
-            new(Last(1), Last(2), Last(3), Last(4), Last(5), Last(6), Last(7)), Panels.Beside(Input(1), Input(2)), Panels.Of(Input(3)), dz, dxi, carried,
-            Tensor.Empty([batch, Recurrence.Pad(s.Hidden)], type), Tensor.Empty([batch, 5 + s.ReadHeads, s.PaddedSlots], type)));
-
-        int rows = time * batch;
-        Tensor dzRows = dz.Reshape([rows, dz.Shape[2]]).Slice(1, 0, s.Gates), dxiRows = dxi.Reshape([rows, dxi.Shape[2]]).Slice(1, 0, s.InterfaceParameters);
-        Tensor v = saved.V.Slice(0, 0, time).Reshape([rows, saved.V.Shape[2]]), h = saved.V.Slice(0, 1, time + 1).Reshape([rows, saved.V.Shape[2]]).Slice(1, s.Reads, inputs);
-        if (NeedsGradient(1)) Gemm.Multiply(dzRows.T, v.Slice(1, 0, s.Reads), InputGradient(1), accumulate: true);                  // dW_r = sum over t of dz_t r_t-1^T
-        if (NeedsGradient(2)) Gemm.Multiply(dzRows.T, v.Slice(1, s.Reads, inputs), InputGradient(2), accumulate: true);             // dW_h = sum over t of dz_t h_t-1^T
-        if (NeedsGradient(3)) Gemm.Multiply(dxiRows.T, h, InputGradient(3), accumulate: true);                                      // dW_xi = sum over t of dxi_t h_t^T
-        if (NeedsGradient(4)) Summation.AddInto(dxiRows, InputGradient(4));                                                         // db_xi = sum over t of dxi_t
-        Tensor Unpadded(Tensor tensor) => tensor.Slice(-1, 0, Math.Min(s.Slots, tensor.Shape[^1]));
-        if (NeedsGradient(5)) Summation.AddInto(Unpadded(carried.Memory).Transpose(1, 2), InputGradient(5));
-        if (NeedsGradient(6)) Summation.AddInto(Unpadded(carried.Usage), InputGradient(6));
-        if (NeedsGradient(7)) Summation.AddInto(Unpadded(carried.Precedence), InputGradient(7));
-        if (NeedsGradient(8)) Summation.AddInto(Unpadded(carried.Links), InputGradient(8));
-        if (NeedsGradient(9)) Summation.AddInto(Unpadded(carried.Write), InputGradient(9));
-        if (NeedsGradient(10) && (s.Links || s.FreeGates)) Summation.AddInto(Unpadded(carried.Reads), InputGradient(10));
-        if (NeedsGradient(11)) Summation.AddInto(carried.V.Slice(1, 0, s.Reads), InputGradient(11));
-        if (NeedsGradient(12)) Summation.AddInto(carried.V.Slice(1, s.Reads, inputs), InputGradient(12));
-        if (NeedsGradient(13)) Summation.AddInto(carried.Cell, InputGradient(13));
-        if (NeedsGradient(0)) GiveInputGradient(0, s.Gates == dz.Shape[2] ? dz : dz.Slice(2, 0, s.Gates));
-    }
-
-    /// <summary>What flows in from the state after the last step, where anything does.</summary>
-    readonly record struct LastGradients(Tensor? Memory, Tensor? Usage, Tensor? Precedence, Tensor? Links, Tensor? Write, Tensor? Reads, Tensor? Cell);
-
-    readonly struct BackwardKernel(
-        DncSizes s, Saved saved, Tensor dy, LastGradients last, Panels fromController, Panels fromInterface, Tensor dz, Tensor dxi, Carried carried, Tensor dHidden, Tensor scratch) : ICpuKernel
-    {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            for (int group = start; group < end; group++)
-            {
-                int first = group * Recurrence.Group, count = Math.Min(Recurrence.Group, dy.Shape[1] - first);
-                for (int b = first; b < first + count; b++) Begin<T>(b);
-                for (int t = dy.Shape[0] - 1; t >= 0; t--)
-                {
-                    for (int b = first; b < first + count; b++) Access<V, T>(t, b);
-                    Controller<V, T>(t, first, count);
-                }
-            }
-        }
-
-        void Begin<T>(int b) where T : unmanaged
-        {
-            int padded = s.PaddedSlots;
-            T* dm = Carried.Of<T>(carried.Memory, b);
-            if (last.Memory is { } memory)
-                for (int i = 0; i < s.Slots; i++)
-                    for (int j = 0; j < s.Width; j++) dm[(long)j * padded + i] = memory.Pointer<T>()[((long)b * s.Slots + i) * s.Width + j];
-            void Take(Tensor? from, Tensor to, int rows)
-            {
-                if (from is { } gradient) Recurrence.CopyPadded(Carried.Of<T>(gradient, b), gradient.Shape[^1], Carried.Of<T>(to, b), to.Shape[^1], rows);
-            }
-            Take(last.Usage, carried.Usage, 1);
-            Take(last.Precedence, carried.Precedence, 1);
-            Take(last.Links, carried.Links, s.LinkedSlots);
-            Take(last.Write, carried.Write, 1);
-            Take(last.Reads, carried.Reads, s.ReadHeads);
-            Take(last.Cell, carried.Cell, 1);
-        }
-
-        /// <summary>Back through reading and writing of one sequence: dxi, and everything carried but the controller's.</summary>
-        void Access<V, T>(int t, int b) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            int padded = s.PaddedSlots, width = s.Width, outputs = s.Reads + s.Hidden;
-            T* xi = saved.Step<T>(saved.Interface, t, b), d = Recurrence.At<T>(dxi, t, b), dv = Carried.Of<T>(carried.V, b);
-            T* m = saved.State<T>(saved.Memory, t, b), norms = saved.State<T>(saved.Norms, t, b), newMemory = saved.State<T>(saved.Memory, t + 1, b), newNorms = saved.State<T>(saved.Norms, t + 1, b);
-            T* w = saved.State<T>(saved.Write, t + 1, b), a = saved.Step<T>(saved.Allocation, t, b), read = saved.State<T>(saved.Reads, t, b), newRead = saved.State<T>(saved.Reads, t + 1, b);
-            T* similarity = saved.Step<T>(saved.Similarity, t, b), content = saved.Step<T>(saved.Content, t, b);
-            T* dm = Carried.Of<T>(carried.Memory, b), du = Carried.Of<T>(carried.Usage, b), dw = Carried.Of<T>(carried.Write, b), dRead = Carried.Of<T>(carried.Reads, b);
-            T* dLinks = Carried.Of<T>(carried.Links, b), dPrecedence = Carried.Of<T>(carried.Precedence, b);
-            T* dBackward = Carried.Of<T>(scratch, b), dContent = dBackward + padded, dForward = dContent + padded, work = dForward + padded, dBefore = work + 2 * padded;
-            Recurrence.Add<V, T>(dy.Pointer<T>() + ((long)t * dy.Shape[1] + b) * outputs, dv, outputs);                             // [dr, dh] += dy
-
-            new Span<T>(dBefore, s.ReadHeads * padded).Clear();                                                                     // dw'_r
-            for (int head = 0; head < s.ReadHeads; head++)
-            {
-                long row = (long)head * padded;
-                T* c = content + padded + row, dr = dRead + row, dc = dr;
-                NtmHead.ReadBackward<V, T>(newMemory, newRead + row, dv + head * width, dm, dr, padded, width);
-                if (s.Links)
-                {
-                    T* forward = saved.Step<T>(saved.Followed, t, b) + 2 * row, backward = forward + padded, mode = xi + s.ReadModes + 3 * head, dMode = d + s.ReadModes + 3 * head;
-                    V back = V.Create(mode[0]), by = V.Create(mode[1]), ahead = V.Create(mode[2]);
-                    (dMode[0], dMode[1], dMode[2]) = (NtmAddressing.Dot<V, T>(dr, backward, padded), NtmAddressing.Dot<V, T>(dr, c, padded), NtmAddressing.Dot<V, T>(dr, forward, padded));
-                    for (int i = 0; i < padded; i += V.Count)
-                    {
-                        V dw_r = V.Load(dr + i);
-                        V.Store(dBackward + i, back * dw_r);
-                        V.Store(dContent + i, by * dw_r);
-                        V.Store(dForward + i, ahead * dw_r);
-                    }
-                    dc = dContent;
-                    DncLinks.FollowBackward<V, T>(s, saved.State<T>(saved.Links, t + 1, b), read + row, dForward, dBackward, work, dBefore + row, dLinks);
-                }
-                DncContent.Backward<V, T>(s, newMemory, newNorms, xi + head * width, xi[s.ReadStrengths + head], similarity + padded + row, c, dc, work,
-                    d + head * width, d + s.ReadStrengths + head, dm);
-            }
-            Recurrence.Copy(dBefore, dRead, s.ReadHeads * padded);
-            if (s.Links) DncLinks.Backward<V, T>(s, w, saved.State<T>(saved.Precedence, t, b), saved.State<T>(saved.Links, t, b), work, dPrecedence, dLinks, dw);
-
-            NtmHead.WriteBackward<V, T>(m, w, xi + s.Erase, xi + s.WriteVector, dm, dw, d + s.Erase, d + s.WriteVector, padded, width);
-            WeightingBackward<V, T>(a, content, xi[s.AllocationGate], xi[s.WriteGate], dw, dForward, dContent, d + s.AllocationGate, d + s.WriteGate);
-            DncContent.Backward<V, T>(s, m, norms, xi + s.WriteKey, xi[s.WriteStrength], similarity, content, dContent, work, d + s.WriteKey, d + s.WriteStrength, dm);
-            DncAllocation.AllocateBackward(s, saved.State<T>(saved.Usage, t + 1, b), saved.Step<int>(saved.Free, t, b), dForward, work, du);
-            DncAllocation.UsageBackward<V, T>(s, xi + s.FirstGate, saved.State<T>(saved.Usage, t, b), saved.State<T>(saved.Write, t, b), read, du, dw, d + s.FirstGate, dRead);
-            DncInterface.ActivateBackward<V, T>(s, xi, d);
-        }
-
-        /// <summary>Back through w = g_w (g_a a + (1 - g_a) c): da, dc and both gates, to be written.</summary>
-        void WeightingBackward<V, T>(T* a, T* c, T allocationGate, T writeGate, T* dw, T* da, T* dc, T* dAllocationGate, T* dWriteGate)
-            where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            V allocate = V.Create(allocationGate), other = V.One - allocate, write = V.Create(writeGate), dAllocate = V.Zero, dWrite = V.Zero;
-            for (int i = 0; i < s.PaddedSlots; i += V.Count)
-            {
-                V d = V.Load(dw + i), allocated = V.Load(a + i), content = V.Load(c + i);
-                dWrite = V.Fma(d, V.Fma(allocate, allocated, other * content), dWrite);
-                d *= write;
-                dAllocate = V.Fma(d, allocated - content, dAllocate);
-                V.Store(da + i, d * allocate);
-                V.Store(dc + i, d * other);
-            }
-            *dAllocationGate = V.Sum(dAllocate);
-            *dWriteGate = V.Sum(dWrite);
-        }
-
-        /// <summary>Back through interface and controller of a group: dz, and dv and dc of the step before.</summary>
-        void Controller<V, T>(int t, int first, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            int vStride = carried.V.Strides[0], hiddenStride = dHidden.Strides[0];
-            T* d = Recurrence.At<T>(dxi, t, first), dh = Carried.Of<T>(dHidden, first), dv = Carried.Of<T>(carried.V, first), dGates = Recurrence.At<T>(dz, t, first);
-            for (int g = 0; g < count; g++) Recurrence.CopyPadded(dv + (long)g * vStride + s.Reads, s.Hidden, dh + (long)g * hiddenStride, hiddenStride, 1);
-            fromInterface.MultiplyAdd<V, T>(d, dxi.Strides[1], dh, hiddenStride, count);
-            for (int g = 0; g < count; g++)
-            {
-                RecurrentStep<LstmCell>.Backward<V, T>(saved.Step<T>(saved.Gates, t, first + g), null, saved.State<T>(saved.Cell, t, first + g), saved.State<T>(saved.Cell, t + 1, first + g),
-                    dh + (long)g * hiddenStride, Carried.Of<T>(carried.Cell, first + g), dGates + (long)g * dz.Strides[1], null, s.Hidden);
-                new Span<T>(dv + (long)g * vStride, vStride).Clear();
-            }
-            fromController.MultiplyAdd<V, T>(dGates, dz.Strides[1], dv, vStride, count);
         }
     }
 }

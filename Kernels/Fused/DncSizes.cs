@@ -34,6 +34,12 @@ public readonly record struct DncSizes(int Hidden, int Slots, int Width, int Rea
     internal int WriteGate => AllocationGate + 1;
     internal int ReadModes => WriteGate + 1;
 
+    /// <summary>Rows of the links in whole fours, which are computed together.</summary>
+    internal int LinkRows => (LinkedSlots + 3) / 4 * 4;
+
+    /// <summary>Rows of the memory, transposed, and of the links below it.</summary>
+    internal int StateRows => Width + LinkRows;
+
     /// <summary>Slots in whole vectors.</summary>
     internal int PaddedSlots => Recurrence.Pad(Slots);
 

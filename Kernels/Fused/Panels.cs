@@ -46,18 +46,23 @@ readonly unsafe struct Panels
         return panels;
     }
 
-    void Put(Tensor block, int row, int column) => Cpu.For(block.DType, 1, 1, new Packing(this, block, row, column));
+    void Put(Tensor block, int row, int column)
+    {
+        int first = column / Columns, last = (column + block.Shape[1] - 1) / Columns;
+        if (block.Count > 0) Cpu.For(block.DType, last + 1 - first, Cpu.Rows(Columns * block.Shape[0]), new Packing(this, block, row, column, first));
+    }
 
-    readonly struct Packing(Panels panels, Tensor block, int row, int column) : ICpuKernel
+    /// <summary>Puts a block's columns into panels, counted from the <paramref name="first"/> that has any.</summary>
+    readonly struct Packing(Panels panels, Tensor block, int row, int column, int first) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             Matrix<T> columns = new Matrix<T>(block.Pointer<T>(), block.Shape[0], block.Shape[1], block.Strides[0], block.Strides[1]).Transposed;
-            for (int j = 0, count; j < columns.Rows; j += count)
+            for (int i = first + start; i < first + end; i++)
             {
-                int to = column + j, panel = to / Columns * Columns, width = Math.Min(Columns, panels.outer - panel);
-                count = Math.Min(columns.Rows - j, panel + width - to);
-                GemmPacking.Interleave<V, T>(columns.Block(j, 0, count, columns.Columns), panels.memory.Pointer<T>() + (long)panel * panels.inner + (long)row * width + (to - panel), width, spills: false);
+                int panel = i * Columns, width = Math.Min(Columns, panels.outer - panel), from = Math.Max(column, panel), count = Math.Min(column + columns.Rows, panel + width) - from;
+                GemmPacking.Interleave<V, T>(columns.Block(from - column, 0, count, columns.Columns),
+                    panels.memory.Pointer<T>() + (long)panel * panels.inner + (long)row * width + (from - panel), width, spills: false);
             }
         }
     }

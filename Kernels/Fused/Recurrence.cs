@@ -140,6 +140,86 @@ static unsafe class Recurrence
         }
     }
 
+    /// <summary>
+    /// z[g, i] += sum over j of W[i, j] v[g, j] for each row v[g] of a group, the product with the transposed matrix: four rows of W [rows, inner] at a time, as each sum alone waits for
+    /// the one before. <paramref name="inner"/> is a whole number of vectors.
+    /// </summary>
+    public static void MultiplyAddTransposed<V, T>(T* w, int stride, int rows, T* v, int vStride, int inner, T* z, int zStride, int group)
+        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        int i = 0;
+        for (; i + 4 <= rows; i += 4, w += 4 * (long)stride)
+            for (int g = 0; g < group; g++)
+            {
+                T* x = v + (long)g * vStride, to = z + (long)g * zStride + i, w0 = w, w1 = w + stride, w2 = w1 + stride, w3 = w2 + stride;
+                V a = V.Zero, b = V.Zero, c = V.Zero, d = V.Zero;
+                for (int j = 0; j < inner; j += V.Count)
+                {
+                    V y = V.Load(x + j);
+                    (a, b, c, d) = (V.Fma(V.Load(w0 + j), y, a), V.Fma(V.Load(w1 + j), y, b), V.Fma(V.Load(w2 + j), y, c), V.Fma(V.Load(w3 + j), y, d));
+                }
+                to[0] += V.Sum(a);
+                to[1] += V.Sum(b);
+                to[2] += V.Sum(c);
+                to[3] += V.Sum(d);
+            }
+        for (; i < rows; i++, w += stride)
+            for (int g = 0; g < group; g++)
+            {
+                T* x = v + (long)g * vStride;
+                V a = V.Zero;
+                for (int j = 0; j < inner; j += V.Count) a = V.Fma(V.Load(w + j), V.Load(x + j), a);
+                z[(long)g * zStride + i] += V.Sum(a);
+            }
+    }
+
+    /// <summary>
+    /// Z[i, j] += sum over k of a[k, i] b[k, j], for as many k as <paramref name="count"/>: Z [rows, columns] is read and written once for all of them. <paramref name="columns"/> is a whole
+    /// number of vectors.
+    /// </summary>
+    public static void AddOuter<V, T>(T* a, int aStride, T* b, int bStride, int count, T* z, int zStride, int rows, int columns)
+        where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        int i = 0, n = V.Count;
+        for (; i + 4 <= rows; i += 4, a += 4, z += 4 * (long)zStride)
+        {
+            int j = 0;
+            for (; j + 2 * n <= columns; j += 2 * n)
+            {
+                T* z0 = z + j, z1 = z0 + zStride, z2 = z1 + zStride, z3 = z2 + zStride, x = a, y = b + j;
+                V a0 = V.Load(z0), a1 = V.Load(z1), a2 = V.Load(z2), a3 = V.Load(z3), b0 = V.Load(z0 + n), b1 = V.Load(z1 + n), b2 = V.Load(z2 + n), b3 = V.Load(z3 + n);
+                for (int k = 0; k < count; k++, x += aStride, y += bStride)
+                {
+                    V left = V.Load(y), right = V.Load(y + n), x0 = V.Create(x[0]), x1 = V.Create(x[1]);
+                    (a0, a1, b0, b1) = (V.Fma(x0, left, a0), V.Fma(x1, left, a1), V.Fma(x0, right, b0), V.Fma(x1, right, b1));
+                    (x0, x1) = (V.Create(x[2]), V.Create(x[3]));
+                    (a2, a3, b2, b3) = (V.Fma(x0, left, a2), V.Fma(x1, left, a3), V.Fma(x0, right, b2), V.Fma(x1, right, b3));
+                }
+                V.Store(z0, a0); V.Store(z1, a1); V.Store(z2, a2); V.Store(z3, a3);
+                V.Store(z0 + n, b0); V.Store(z1 + n, b1); V.Store(z2 + n, b2); V.Store(z3 + n, b3);
+            }
+            for (; j < columns; j += n)
+            {
+                T* z0 = z + j, z1 = z0 + zStride, z2 = z1 + zStride, z3 = z2 + zStride, x = a, y = b + j;
+                V a0 = V.Load(z0), a1 = V.Load(z1), a2 = V.Load(z2), a3 = V.Load(z3);
+                for (int k = 0; k < count; k++, x += aStride, y += bStride)
+                {
+                    V c = V.Load(y);
+                    (a0, a1, a2, a3) = (V.Fma(V.Create(x[0]), c, a0), V.Fma(V.Create(x[1]), c, a1), V.Fma(V.Create(x[2]), c, a2), V.Fma(V.Create(x[3]), c, a3));
+                }
+                V.Store(z0, a0); V.Store(z1, a1); V.Store(z2, a2); V.Store(z3, a3);
+            }
+        }
+        for (; i < rows; i++, a++, z += zStride)
+            for (int j = 0; j < columns; j += n)
+            {
+                T* x = a, y = b + j;
+                V sum = V.Load(z + j);
+                for (int k = 0; k < count; k++, x += aStride, y += bStride) sum = V.Fma(V.Create(x[0]), V.Load(y), sum);
+                V.Store(z + j, sum);
+            }
+    }
+
     /// <summary>to[i] += from[i].</summary>
     public static void Add<V, T>(T* from, T* to, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {

@@ -167,12 +167,65 @@ class Ntm(nn.Module):
         return torch.stack(outputs)
 
 
-def ntm(batch, length, slots, width, hidden):
-    bits, model = 8, Ntm(10, 8, hidden, slots, width)
-    x, target = torch.zeros(2 * length + 2, batch, bits + 2), torch.randint(2, (length, batch, bits)).float()
+class Dnc(nn.Module):
+    """Graves et al. 2016; batches without a loop over sequences or heads."""
+
+    def __init__(self, inputs, outputs, hidden, slots, width, heads):
+        super().__init__()
+        self.hidden, self.slots, self.width, self.heads = hidden, slots, width, heads
+        self.controller = nn.LSTMCell(inputs + heads * width, hidden)
+        self.parts = [heads * width, heads, width, 1, width, width, heads, 1, 1, 3 * heads]
+        self.interface, self.out = nn.Linear(hidden, sum(self.parts)), nn.Linear(hidden + heads * width, outputs)
+        self.register_buffer("off_diagonal", 1 - torch.eye(slots))
+
+    def content(self, memory, keys, strengths):
+        key_length, length = ((x.square().sum(-1) + 1e-6).rsqrt() for x in (keys, memory))
+        return ((keys * ((1 + F.softplus(strengths)) * key_length).unsqueeze(2)) @ memory.transpose(1, 2) * length.unsqueeze(1)).softmax(-1)
+
+    def allocation(self, usage):
+        usage, order = (1e-6 + (1 - 1e-6) * usage).sort(-1)            # away from 0, where the gradient of cumprod is slow
+        products = F.pad(usage[:, :-1], (1, 0), value=1.).cumprod(-1)
+        return torch.zeros_like(usage).scatter(-1, order, (1 - usage) * products)
+
+    def forward(self, x):
+        batch = x.shape[1]
+        memory, links = x.new_zeros(batch, self.slots, self.width), x.new_zeros(batch, self.slots, self.slots)
+        usage = precedence = write = x.new_zeros(batch, self.slots)
+        looked, reads = x.new_zeros(batch, self.heads, self.slots), x.new_zeros(batch, self.heads * self.width)
+        h = c = x.new_zeros(batch, self.hidden)
+        outputs = []
+        for step in x:
+            h, c = self.controller(torch.cat([step, reads], -1), (h, c))
+            keys, strengths, key, strength, erase, vector, free, allocate, gate, modes = self.interface(h).split(self.parts, -1)
+            usage = (usage + write - usage * write) * (1 - free.sigmoid().unsqueeze(2) * looked).prod(1)
+            found = self.content(memory, key.unsqueeze(1), strength).squeeze(1)
+            write = gate.sigmoid() * torch.lerp(found, self.allocation(usage), allocate.sigmoid())
+            column, row = write.unsqueeze(2), write.unsqueeze(1)
+            memory = memory * (1 - column * erase.sigmoid().unsqueeze(1)) + column * vector.unsqueeze(1)
+            links = ((1 - column - row) * links + column * precedence.unsqueeze(1)) * self.off_diagonal
+            precedence = (1 - write.sum(-1, keepdim=True)) * precedence + write
+            back, here, ahead = modes.view(batch, self.heads, 3).softmax(-1).split(1, -1)
+            looked = back * (looked @ links) + here * self.content(memory, keys.view(batch, self.heads, -1), strengths) + ahead * (looked @ links.transpose(1, 2))
+            reads = (looked @ memory).flatten(1)
+            outputs.append(torch.cat([h, reads], -1))
+        return self.out(torch.stack(outputs))
+
+
+def copy_task(model, batch, length, optimizer):
+    bits, x = 8, torch.zeros(2 * length + 2, batch, 10)
+    target = torch.randint(2, (length, batch, bits)).float()
     x[0, :, bits], x[length + 1, :, bits + 1], x[1:length + 1, :, :bits] = 1, 1, target
-    return training_step(model, torch.optim.RMSprop(model.parameters(), 1e-4, alpha=.95, momentum=.9),
-                         lambda: F.binary_cross_entropy_with_logits(model(x)[length + 2:], target))
+    return training_step(model, optimizer, lambda: F.binary_cross_entropy_with_logits(model(x)[length + 2:], target))
+
+
+def ntm(batch, length, slots, width, hidden):
+    model = Ntm(10, 8, hidden, slots, width)
+    return copy_task(model, batch, length, torch.optim.RMSprop(model.parameters(), 1e-4, alpha=.95, momentum=.9))
+
+
+def dnc(batch, length, slots, width, heads, hidden):
+    model = Dnc(10, 8, hidden, slots, width, heads)
+    return copy_task(model, batch, length, torch.optim.Adam(model.parameters(), 1e-4))
 
 
 class Bahdanau(nn.Module):
@@ -217,7 +270,7 @@ CASES = {
     **{name: function(f) for name, f in ELEMENTWISE.items()},
     **{f"{name}-training": function(f, training=True) for name, f in ELEMENTWISE.items()},
     "cross-entropy": cross_entropy(False), "cross-entropy-training": cross_entropy(True),
-    "adamw": adamw, "lstm": lstm, "gpt": gpt, "ntm": ntm, "bahdanau": bahdanau,
+    "adamw": adamw, "lstm": lstm, "gpt": gpt, "ntm": ntm, "dnc": dnc, "bahdanau": bahdanau,
 }
 
 

@@ -59,7 +59,7 @@ public class SpeedTests
 
     /// <summary>Small cases of every kind; the large ones take the same way, and minutes.</summary>
     [Test]
-    public void Cases_are_what_float64_says([Values("12x4x64x32", "32x100x92", "1x22x29x100")] string shape)
+    public void Cases_are_what_float64_says([Values("12x4x64x32", "32x100x92", "1x22x29x100", "16x15x16x16x2x64")] string shape)
     {
         Case[] cases = [.. KernelCases.All.Concat(TrainingCases.All).Where(c => c.Shape == shape)];
         Assert.That(cases, Is.Not.Empty);
