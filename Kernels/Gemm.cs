@@ -30,6 +30,10 @@ public static unsafe class Gemm
     // Steps of k that are packed for all tiles before the next ones, where a step is contiguous: memory is then read in its order.
     const int PackedSteps = 8;
 
+    // Multiply-adds, two operations each, below which a product whose operands have just been packed is one chunk: another core would have to fetch what this one has in its level 1 cache.
+    // 64 x 64 x 64 and 32 x 100 x 92 with B transposed take 40% and 30% less.
+    const double SmallPackedWork = 1.5e6;
+
     const int MaxTile = 12 * GemmMicroKernel.Vectors * 16;
 
     /// <summary>C = A B, or C += A B, on all threads; within a loop of the thread team, on this one.</summary>
@@ -142,6 +146,7 @@ public static unsafe class Gemm
             double column = work / tileRows * chunkRows / tileColumns;
             chunkColumns = (int)Math.Clamp(chunk / column, 1, tileColumns);
             if (column > chunk) chunkRows = (int)Math.Max(1, chunkRows * chunk / column);
+            if (work < SmallPackedWork && (packB || PackedA != null)) (chunkRows, chunkColumns) = (tileRows, tileColumns);
             ThreadTeam.For(Tiles(tileRows, chunkRows) * Tiles(tileColumns, chunkColumns), 1, new Compute { Block = this });
         }
 
