@@ -31,7 +31,7 @@ public class DncTrainingTests
     public void Copies_up_to_eight_vectors_without_a_fault([Values(1ul, 2ul, 3ul)] ulong seed)
     {
         CopyTask task = new(maxLength: 8);
-        Dnc machine = Train(task, new(Hidden: 64, Slots: 16, Width: 16, ReadHeads: 1), seed, 128_000);
+        Dnc machine = Train(task, new(Hidden: 64, Slots: 16, Width: 16, ReadHeads: 1), seed, 256_000);
         EvaluationResult result = Evaluation.Run(machine, task, length: 8, sequences: 1000, batch: 50);
         Assert.That(result.MeanWrongBits, Is.Zero, result.ToString());
     }
