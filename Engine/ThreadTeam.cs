@@ -131,6 +131,7 @@ public static unsafe class ThreadTeam
     /// <summary>Whether there is nothing to do for a helper, or no room.</summary>
     static bool IsIdle(int helper) => open == 0 || helper >= threads - 1 || callers + inside >= threads;
 
+    /// <summary>Waits until there may be as many helpers as this one makes.</summary>
     static void Retire(int helper)
     {
         lock (surplus)

@@ -81,14 +81,12 @@ public sealed unsafe class AlignmentScan : Operation<AlignmentScan>
         Tensor states = Tensor.Empty([s.Batch, s.Time, s.Hidden], type), contexts = Tensor.Empty([s.Batch, s.Time, s.Annotation], type), alphas = Tensor.Empty([s.Batch, s.Time, s.Source], type);
         Tensor last = Tensor.Empty([s.Batch, s.Hidden], type);
 
-        Cpu.For(type, Groups(s.Batch), 1, new ForwardKernel(s, saved, x, keys, state, energy, bias, Panels.Of(weights.Query.T), Panels.Of(weights.Context.T), Panels.Of(weights.Recurrent.T),
+        Cpu.For(type, Recurrence.Groups(s.Batch), 1, new ForwardKernel(s, saved, x, keys, state, energy, bias, Panels.Of(weights.Query.T), Panels.Of(weights.Context.T), Panels.Of(weights.Recurrent.T),
             states, contexts, alphas, last));
 
         if (Record([states, contexts, alphas, last], [x, h, keys, state, weights.Query, energy, weights.Context, weights.Recurrent, bias]) is { } node) (node.sizes, node.saved) = (s, saved);
         return (states, contexts, alphas, last);
     }
-
-    static int Groups(int batch) => (batch + Recurrence.Group - 1) / Recurrence.Group;
 
     internal static AlignmentSizes Check(Tensor x, in Annotations annotations, in AlignmentWeights weights)
     {
@@ -179,7 +177,7 @@ public sealed unsafe class AlignmentScan : Operation<AlignmentScan>
         Tensor dState = Tensor.Zeros([s.Batch, Recurrence.Pad(s.Hidden)], x.DType), dEnergy = Tensor.Zeros([s.Batch, s.Alignment], x.DType);
         Tensor? Given(int output) => HasOutputGradient(output) ? OutputGradient(output) : null;
 
-        Cpu.For(x.DType, Groups(s.Batch), 1, new BackwardKernel(s, saved, keys, Input(5), Output(0), Output(2), Given(0), Given(1), Given(2), Given(3),
+        Cpu.For(x.DType, Recurrence.Groups(s.Batch), 1, new BackwardKernel(s, saved, keys, Input(5), Output(0), Output(2), Given(0), Given(1), Given(2), Given(3),
             Panels.Of(Input(4)), Panels.Of(Input(6)), Panels.Of(Input(7)), dx, dz, dq, dContext, dKeys, dState, dEnergy));
 
         Tensor states = Output(0).Reshape([rows, s.Hidden]), contexts = Output(1).Reshape([rows, s.Annotation]);

@@ -42,7 +42,7 @@ public sealed unsafe partial class DncScan
         Tensor dz = Tensor.Empty([time, batch, Recurrence.Pad(s.Gates)], type), dxi = Tensor.Empty([time, batch, Recurrence.Pad(s.InterfaceParameters)], type);
         Carried carried = Carried.Make(s, batch, type);
         Tensor? Last(int i) => HasOutputGradient(i) ? OutputGradient(i) : null;
-        Cpu.For(type, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new BackwardKernel(s, saved, OutputGradient(),
+        Cpu.For(type, Recurrence.Groups(batch), 1, new BackwardKernel(s, saved, OutputGradient(),
             new(Last(1), Last(2), Last(3), Last(4), Last(5), Last(6), Last(7)), Panels.Beside(Input(1), Input(2)), Panels.Of(Input(3)), dz, dxi, carried,
             Tensor.Empty([batch, Recurrence.Pad(s.Hidden)], type)));
 

@@ -122,7 +122,7 @@ public sealed unsafe partial class DncScan : Operation<DncScan>
             ? new(Kept(saved.Reads), Kept(saved.Write), Kept(saved.Usage), links)
             : new(New([time, batch, s.ReadHeads, s.Slots]), New([time, batch, s.Slots]), New([time, batch, s.Slots]), links);
 
-        Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new Forward(s, saved, x, from, weights.InterfaceBias.Contiguous(),
+        Cpu.For(x.DType, Recurrence.Groups(batch), 1, new Forward(s, saved, x, from, weights.InterfaceBias.Contiguous(),
             Panels.Above(weights.Read.T, weights.Recurrent.T), Panels.Of(weights.Interface.T), y, last, trace));
 
         if (Record([y, last.Memory, last.Usage, last.Precedence, last.Links, last.WriteWeighting, last.ReadWeightings, last.Cell], inputs) is { } node)

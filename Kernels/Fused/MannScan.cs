@@ -99,7 +99,7 @@ public sealed unsafe class MannScan : Operation<MannScan>
         writeWeights = Tensor.Empty([time, batch, s.Heads, s.Slots], x.DType);
         Transfer.Add(start.Usage, usage.Slice(1, 0, s.Slots), 1);
 
-        Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new Forward(s, saved, x, memory, before, usage, reads, hidden, cell, weights.HeadBias.Contiguous(),
+        Cpu.For(x.DType, Recurrence.Groups(batch), 1, new Forward(s, saved, x, memory, before, usage, reads, hidden, cell, weights.HeadBias.Contiguous(),
             Panels.Of(weights.State.T), Panels.Of(weights.Head.T), y, lastMemory, lastRead, lastCell, readWeights, writeWeights));
 
         if (Record([y, lastMemory, lastRead, lastCell], [x, weights.State, weights.Head, weights.HeadBias, memory, before, reads, hidden, cell]) is { } node)
@@ -239,7 +239,7 @@ public sealed unsafe class MannScan : Operation<MannScan>
         Tensor dHidden = Tensor.Empty([batch, Recurrence.Pad(s.Hidden)], x.DType);
         Tensor scratch = Tensor.Empty([batch, Math.Max(s.Heads, 2), s.PaddedSlots], x.DType);
 
-        Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new BackwardKernel(s, saved, OutputGradient(),
+        Cpu.For(x.DType, Recurrence.Groups(batch), 1, new BackwardKernel(s, saved, OutputGradient(),
             HasOutputGradient(1) ? OutputGradient(1) : null, HasOutputGradient(2) ? OutputGradient(2) : null, HasOutputGradient(3) ? OutputGradient(3) : null,
             Panels.Of(Input(1)), Panels.Of(Input(2)), dz, dp, dMemory, dRead, dv, dCell, dHidden, scratch));
 

@@ -53,19 +53,8 @@ static unsafe class NtmHead
     /// <summary>r[j] = sum over i of w[i] M[i, j], equation (2).</summary>
     public static void Read<V, T>(T* memory, T* w, T* r, int padded, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        int j = 0;
-        for (; j + 4 <= width; j += 4, memory += 4 * padded)                             // four sums at a time: each product of one alone waits for the one before
-        {
-            T* m0 = memory, m1 = m0 + padded, m2 = m1 + padded, m3 = m2 + padded;
-            V a = V.Zero, b = V.Zero, c = V.Zero, d = V.Zero;
-            for (int i = 0; i < padded; i += V.Count)
-            {
-                V x = V.Load(w + i);
-                (a, b, c, d) = (V.Fma(x, V.Load(m0 + i), a), V.Fma(x, V.Load(m1 + i), b), V.Fma(x, V.Load(m2 + i), c), V.Fma(x, V.Load(m3 + i), d));
-            }
-            (r[j], r[j + 1], r[j + 2], r[j + 3]) = (V.Sum(a), V.Sum(b), V.Sum(c), V.Sum(d));
-        }
-        for (; j < width; j++, memory += padded) r[j] = NtmAddressing.Dot<V, T>(memory, w, padded);
+        new Span<T>(r, width).Clear();
+        Recurrence.MultiplyAddTransposed<V, T>(memory, padded, width, w, padded, padded, r, width, 1);
     }
 
     /// <summary>dM[i, j] += w[i] dr[j] and dw[i] += sum over j of M[i, j] dr[j].</summary>
@@ -73,11 +62,7 @@ static unsafe class NtmHead
         where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         Recurrence.MultiplyAdd<V, T>(memory, padded, dr, 0, width, dw, 0, padded, 1);
-        for (int j = 0; j < width; j++, dMemory += padded)
-        {
-            V d = V.Create(dr[j]);
-            for (int i = 0; i < padded; i += V.Count) V.Store(dMemory + i, V.Fma(d, V.Load(w + i), V.Load(dMemory + i)));
-        }
+        Recurrence.AddOuter<V, T>(dr, width, w, padded, 1, dMemory, padded, width, padded);
     }
 
     /// <summary>M'[i, j] = M[i, j] (1 - w[i] e[j]) + w[i] a[j], equations (3) and (4), of a single writing head.</summary>

@@ -119,7 +119,7 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
         else
         {
             Panels toController = s.Controller == NtmController.Lstm ? Panels.Above(weights.Read.T, recurrent.T) : Panels.Of(weights.Read.T);
-            Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new Forward(s, saved, x, memory, before, reads, hidden, cell, weights.HeadBias.Contiguous(),
+            Cpu.For(x.DType, Recurrence.Groups(batch), 1, new Forward(s, saved, x, memory, before, reads, hidden, cell, weights.HeadBias.Contiguous(),
                 toController, Panels.Of(weights.Head.T), Tensor.Empty([batch, s.PaddedSlots + s.Shifts + Recurrence.Lanes], x.DType), y, lastMemory, lastWeightings, lastCell, weightings));
         }
 
@@ -271,7 +271,7 @@ public sealed unsafe partial class NtmScan : Operation<NtmScan>
             Tensor dHidden = Tensor.Empty([batch, Recurrence.Pad(s.Hidden)], x.DType);
             Tensor recurrent = s.Controller == NtmController.Lstm ? Input(2) : Tensor.Zeros([s.Gates, s.Hidden], x.DType);      // no weight leads back to a feed-forward layer's own past
             Tensor scratch = Tensor.Empty([batch, 2 * s.PaddedSlots + s.Shifts + Recurrence.Lanes], x.DType);
-            Cpu.For(x.DType, (batch + Recurrence.Group - 1) / Recurrence.Group, 1, new BackwardKernel(s, saved, dy,
+            Cpu.For(x.DType, Recurrence.Groups(batch), 1, new BackwardKernel(s, saved, dy,
                 dLastMemory, dLastWeightings, dLastCell, Panels.Beside(Input(1), recurrent), Panels.Of(Input(3)), dz, dp, dMemory, dWeightings, dv, dCell, dHidden, scratch));
         }
 

@@ -13,6 +13,9 @@ static unsafe class Recurrence
     /// <summary>Sequences that one thread walks through together: they share every load of the weights. Part of the result's definition, not of the machine.</summary>
     public const int Group = 4;
 
+    /// <summary>The groups that a batch is cut into.</summary>
+    public static int Groups(int batch) => (batch + Group - 1) / Group;
+
     /// <summary><paramref name="size"/> rounded up to a whole number of vectors.</summary>
     public static int Pad(int size) => (size + Lanes - 1) / Lanes * Lanes;
 

@@ -176,7 +176,7 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
         if (C.InputApart) bias = bias.Contiguous();
         Tensor y = Tensor.Empty([time, batch, size], type), lastHidden = Tensor.Empty([batch, size], type), lastCell = Tensor.Empty([batch, size], type);
         if (GpuBackend.Current is { } gpu) Forward(gpu, saved, order, x, recurrent, bias, hidden, cell, y, lastHidden, lastCell);
-        else Cpu.For(type, Groups(batch), 1, new ForwardKernel(saved, order, x, bias, hidden, cell, Panels.Of(recurrent.T), y, lastHidden, lastCell));
+        else Cpu.For(type, Recurrence.Groups(batch), 1, new ForwardKernel(saved, order, x, bias, hidden, cell, Panels.Of(recurrent.T), y, lastHidden, lastCell));
 
         if (Record([y, lastHidden, lastCell], [x, recurrent, bias, hidden, cell]) is { } node) (node.saved, node.order) = (saved, order);
         return (y, lastHidden, lastCell);
@@ -184,8 +184,6 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
 
     /// <summary>Memory for every step; zero if some sequences end before and leave a part of it out.</summary>
     static Tensor Kept(Shape shape, DType type, in Order order) => order.Lengths is null && GpuBackend.Current is null ? Tensor.Empty(shape, type) : Tensor.Zeros(shape, type);
-
-    static int Groups(int batch) => (batch + Recurrence.Group - 1) / Recurrence.Group;
 
     static void Check(Tensor x, Tensor recurrent, Tensor bias, Tensor hidden, Tensor cell, Tensor? lengths)
     {
@@ -277,7 +275,7 @@ sealed unsafe partial class RecurrentScan<C> : Operation<RecurrentScan<C>> where
         Tensor dy = OutputGradient();
         Tensor? dLastHidden = HasOutputGradient(1) ? OutputGradient(1) : null, dLastCell = C.HasCell && HasOutputGradient(2) ? OutputGradient(2) : null;
         if (GpuBackend.Current is { } gpu) Backward(gpu, saved, order, recurrent, dy, dLastHidden, dLastCell, dz, dx, dHidden, dCell);
-        else Cpu.For(type, Groups(batch), 1, new BackwardKernel(saved, order, dy, dLastHidden, dLastCell, Panels.Of(recurrent), dz, same ? null : dx, dHidden, dCell));
+        else Cpu.For(type, Recurrence.Groups(batch), 1, new BackwardKernel(saved, order, dy, dLastHidden, dLastCell, Panels.Of(recurrent), dz, same ? null : dx, dHidden, dCell));
 
         Tensor dzRows = dz.Reshape([rows, Recurrence.Pad(gates)]).Slice(1, 0, gates);
         if (NeedsGradient(1)) Gemm.Multiply(dzRows.T, saved.Hidden.Slice(0, 0, time).Reshape([rows, size]), InputGradient(1), accumulate: true);
