@@ -145,28 +145,6 @@ public sealed unsafe class CpuBackend : Backend
         public void Run(int start, int end) => NativeMemory.Fill((void*)(address + (nint)start * Block), (nuint)Math.Min(Block, bytes - (long)start * Block), value);
     }
 
-    readonly struct CopyBody(nint from, nint to, long bytes) : IParallelBody
-    {
-        public void Run(int start, int end)
-        {
-            long length = Math.Min(Block, bytes - (long)start * Block);
-            Buffer.MemoryCopy((void*)(from + (nint)start * Block), (void*)(to + (nint)start * Block), length, length);
-        }
-    }
-
-    readonly struct AddKernel(nint from, nint to) : ICpuKernel
-    {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            Elements<V, T> source = new((void*)from), target = new((void*)to);
-            for (int i = start; i < end; i += V.Count)
-            {
-                int n = Math.Min(V.Count, end - i);
-                target[i, n] += source[i, n];
-            }
-        }
-    }
-
     /// <inheritdoc/>
     public override void CopyToHost(nint source, void* destination, long bytes) => Buffer.MemoryCopy((void*)source, destination, bytes, bytes);
 
@@ -188,24 +166,14 @@ public sealed unsafe class CpuBackend : Backend
     /// <inheritdoc/>
     public override void Copy(Tensor source, Tensor target)
     {
-        if (source.IsContiguous && target.IsContiguous)
-        {
-            long bytes = (long)target.Count * target.DType.Size();
-            if (Math.Abs(source.Address - target.Address) < bytes) Buffer.MemoryCopy((void*)source.Address, (void*)target.Address, bytes, bytes);     // they overlap
-            else ThreadTeam.For((int)((bytes + Block - 1) / Block), 1, new CopyBody(source.Address, target.Address, bytes));
-        }
-        else if (target.DType == DType.Float32) Strided.ForEach<float, Strided.Assign>(target.Pointer<float>(), source.Pointer<float>(), target.Shape, target.Strides, source.Strides);
-        else if (target.DType == DType.Float64) Strided.ForEach<double, Strided.Assign>(target.Pointer<double>(), source.Pointer<double>(), target.Shape, target.Strides, source.Strides);
-        else Strided.ForEach<int, Strided.Assign>(target.Pointer<int>(), source.Pointer<int>(), target.Shape, target.Strides, source.Strides);
+        long bytes = (long)target.Count * target.DType.Size();
+        bool overlap = source.IsContiguous && target.IsContiguous && Math.Abs(source.Address - target.Address) < bytes;
+        if (overlap) Buffer.MemoryCopy((void*)source.Address, (void*)target.Address, bytes, bytes);
+        else Movement.Run<Movement.Assign>(source, target);
     }
 
     /// <inheritdoc/>
-    public override void Add(Tensor source, Tensor target)
-    {
-        if (source.IsContiguous && target.IsContiguous) Cpu.For(target.DType, target.Count, Cpu.Grain, new AddKernel(source.Address, target.Address));
-        else if (target.DType == DType.Float32) Strided.ForEach<float, Strided.Accumulate>(target.Pointer<float>(), source.Pointer<float>(), target.Shape, target.Strides, source.Strides);
-        else Strided.ForEach<double, Strided.Accumulate>(target.Pointer<double>(), source.Pointer<double>(), target.Shape, target.Strides, source.Strides);
-    }
+    public override void Add(Tensor source, Tensor target) => Movement.Run<Movement.Accumulate>(source, target);
 
     internal override void Update<R>(R rule, Tensor gradients, Tensor weights, Tensor? a = null, Tensor? b = null, Tensor? c = null)
     {

@@ -30,6 +30,12 @@ public static class Cpu
     public static void For<K>(DType type, int count, int grain, K kernel) where K : struct, ICpuKernel
     {
         if (Backend.Current is not CpuBackend) ThrowDevice<K>();
+        ForHost(type, count, grain, kernel);
+    }
+
+    /// <summary>As <see cref="For"/>, for what is in the machine's own memory whatever device this thread computes on.</summary>
+    internal static void ForHost<K>(DType type, int count, int grain, K kernel) where K : struct, ICpuKernel
+    {
         if (type == DType.Float64) ThreadTeam.For(count, grain, new Body<K, Float64x1, double>(kernel));
         else if (Vector512.IsHardwareAccelerated) ThreadTeam.For(count, grain, new Body<K, Float32x16, float>(kernel));
         else if (Vector256.IsHardwareAccelerated) ThreadTeam.For(count, grain, new Body<K, Float32x8, float>(kernel));

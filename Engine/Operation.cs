@@ -38,10 +38,10 @@ public abstract class Operation
     protected Tensor InputGradient(int i)
     {
         Tensor gradient = inputs[i].GradientToAccumulate();
-        if (!Overlaps(gradient)) return gradient;
-        Tensor expanded = Tensor.Zeros(gradient.Shape, gradient.DType);
-        (this.expanded ??= []).Add((expanded, gradient));
-        return expanded;
+        if (!gradient.Body.RepeatsElements) return gradient;
+        Tensor apart = Tensor.Zeros(gradient.Shape, gradient.DType);
+        (expanded ??= []).Add((apart, gradient));
+        return apart;
     }
 
     /// <summary>
@@ -50,9 +50,21 @@ public abstract class Operation
     /// </summary>
     protected Tensor InputGradient(int i, out bool isZero)
     {
-        if (inputs[i].Body == inputs[i].Root) return inputs[i].GradientToAccumulate(out isZero);
-        isZero = false;
-        return InputGradient(i);
+        Tensor gradient = inputs[i].GradientToAccumulate(out isZero);
+        if (!gradient.Body.RepeatsElements) return gradient;
+        if (gradient.Backend is not CpuBackend) return InputGradient(i);
+        Tensor apart = Tensor.Empty(gradient.Shape, gradient.DType);
+        (expanded ??= []).Add((apart, gradient));
+        isZero = true;
+        return apart;
+    }
+
+    /// <summary>Adds <paramref name="gradient"/>, of any strides, to that of input i: all that an operation which only moves elements has to do.</summary>
+    protected void AddToInputGradient(int i, Tensor gradient)
+    {
+        Tensor sum = inputs[i].GradientToAccumulate(out bool isZero);
+        if (isZero) Movement.Run<Movement.Write>(gradient, sum);
+        else sum.Backend.Add(gradient, sum);
     }
 
     /// <summary>
@@ -64,14 +76,7 @@ public abstract class Operation
         TensorBody input = inputs[i].Body, given = gradient.Body;
         bool takes = !input.Base.IsAlive && !given.Base.IsAlive && input.Arena is not null && given.Arena == input.Arena && !input.Gradient.IsAlive && !input.GradientPlace.IsAlive;
         if (takes && given.Shape == input.Shape && given.DType == input.DType) (input.Gradient, input.GradientIsZero, given.IsGradient) = (gradient, false, true);
-        else given.Backend.Add(gradient, InputGradient(i));
-    }
-
-    static bool Overlaps(Tensor tensor)
-    {
-        for (int d = 0; d < tensor.Rank; d++)
-            if (tensor.Strides[d] == 0 && tensor.Shape[d] > 1) return true;
-        return false;
+        else AddToInputGradient(i, gradient);
     }
 
     /// <summary>Whether anything depended on result i. At least one result has a gradient whenever <see cref="Backward"/> runs.</summary>

@@ -415,15 +415,15 @@ public readonly unsafe partial struct Tensor
     }
 
     /// <summary>The gradient to be added to or, where it <paramref name="isZero"/>, to be written: then what its memory holds is undefined.</summary>
-    /// <remarks>A view's gradient is always to be added to, as is one on a GPU.</remarks>
+    /// <remarks>The gradient of a view that leaves elements of its base out is always to be added to, as is one on a GPU.</remarks>
     internal Tensor GradientToAccumulate(out bool isZero)
     {
-        TensorBody root = Root;
+        TensorBody b = Body, root = Root;
         isZero = false;
-        if (root != Body || root.Backend is not CpuBackend) return GradientToAccumulate();
+        if (b.Count != root.Count || b.RepeatsElements || root.Backend is not CpuBackend) return GradientToAccumulate();
         MakeGradient(root);
         (isZero, root.GradientIsZero) = (root.GradientIsZero, false);
-        return root.Gradient;
+        return root == b ? root.Gradient : root.Gradient.Body.CloneView(b.Shape, b.Strides, b.Address - root.Address).Handle;
     }
 
     /// <summary>Makes <paramref name="gradient"/> the gradient of an intermediate value that has none and passes it on at once, so that it need not be copied.</summary>

@@ -52,6 +52,17 @@ sealed class TensorBody
         Contiguous = Count == 0 || IsContiguous(shape, strides);
     }
 
+    /// <summary>Whether several indices name one element: whether it is an expanded view.</summary>
+    public bool RepeatsElements
+    {
+        get
+        {
+            for (int d = 0; d < Shape.Rank; d++)
+                if (Strides[d] == 0 && Shape[d] > 1) return true;
+            return false;
+        }
+    }
+
     static bool IsContiguous(Shape shape, Shape strides)
     {
         int expected = 1;

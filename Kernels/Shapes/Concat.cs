@@ -37,7 +37,7 @@ public sealed class Concat : Operation<Concat>
         for (int i = 0; i < InputCount; i++)
         {
             int end = offset + Input(i).Shape[dimension];
-            if (NeedsGradient(i)) Transfer.Add(dy.Slice(dimension, offset, end), InputGradient(i));
+            if (NeedsGradient(i)) AddToInputGradient(i, dy.Slice(dimension, offset, end));
             offset = end;
         }
     }

@@ -1,16 +1,19 @@
 namespace NeuralMemory;
 
-/// <summary>y = x. As an operation it copies: from any strides to none.</summary>
-public readonly struct Identity : IUnary
+/// <summary>y = x, copied: from any strides to none. dL/dx += dL/dy.</summary>
+public sealed class Contiguous : Operation<Contiguous>
 {
-    /// <inheritdoc/>
-    public static string Name => "Contiguous";
+    /// <summary>Copies <paramref name="x"/>, elements of every type.</summary>
+    public static Tensor Apply(Tensor x)
+    {
+        Tensor y = Tensor.Empty(x.Shape, x.DType);
+        Transfer.Copy(x, y);
+        Record(y, x);
+        return y;
+    }
 
-    /// <inheritdoc/>
-    public V Value<V>(V x) where V : struct, Simd.ISimd<V> => x;
-
-    /// <inheritdoc/>
-    public V Slope<V>(V x, V y) where V : struct, Simd.ISimd<V> => V.One;
+    /// <summary>dL/dx += dL/dy.</summary>
+    protected override void Backward() => AddToInputGradient(0, OutputGradient());
 }
 
 /// <summary>Adds changes of shape that may have to copy to <see cref="Tensor"/>.</summary>
@@ -19,11 +22,7 @@ public static class ReshapeOperation
     extension(Tensor x)
     {
         /// <summary>The tensor itself where its elements lie without gaps in the order of their indices, else a copy where they do.</summary>
-        public Tensor Contiguous()
-        {
-            if (x.IsContiguous) return x;
-            return x.DType.IsFloat() ? Unary<Identity>.Apply(x) : Conversion.Copy(x, x.DType);
-        }
+        public Tensor Contiguous() => x.IsContiguous ? x : NeuralMemory.Contiguous.Apply(x);
 
         /// <summary>The same elements, in the order of their indices, under another shape; one size may be -1. A view where the strides allow it, else a copy.</summary>
         /// <exception cref="ShapeException">The numbers of elements differ.</exception>

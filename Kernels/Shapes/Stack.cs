@@ -30,7 +30,7 @@ public sealed class Stack : Operation<Stack>
     {
         Tensor dy = OutputGradient();
         for (int i = 0; i < InputCount; i++)
-            if (NeedsGradient(i)) Transfer.Add(dy.Select(dimension, i), InputGradient(i));
+            if (NeedsGradient(i)) AddToInputGradient(i, dy.Select(dimension, i));
     }
 }
 

@@ -8,7 +8,7 @@ namespace NeuralMemory;
 /// The way through up to four tensors of one shape that lie in memory with strides of their own: rows along the fastest dimension. Dimensions that every
 /// tensor passes without a gap are joined, so contiguous tensors make one single row.
 /// </summary>
-readonly struct StridedLoop
+readonly partial struct StridedLoop
 {
     readonly Shape sizes, strides0, strides1, strides2, strides3;
 
