@@ -47,6 +47,12 @@ static unsafe partial class Movement
     {
         if (target.Count == 0) return;
         Shape shape = target.Shape, from = source.Strides, to = target.Strides;
+        if (target.IsContiguous && (source.IsContiguous || from[^1] is 0 or 1))
+        {
+            StridedLoop rows = new(shape, from, to);                                  // nothing to be put in order, nor to be added up
+            Cpu.ForHost(Bits(target), rows.Count, Cpu.Grain, new RowKernel<M>(source, target, rows, StridedLoop.One, scale));
+            return;
+        }
         Span<int> order = stackalloc int[Shape.MaxRank], repeated = stackalloc int[Shape.MaxRank];
         int kept = 0, repeats = 0;
         for (int d = 0; d < shape.Rank; d++)
@@ -61,12 +67,13 @@ static unsafe partial class Movement
             for (; i > 0 && to[order[i - 1]] < to[d]; i--) order[i] = order[i - 1];
             order[i] = d;
         }
-        StridedLoop loop = Select(order[..kept], shape, from, to), sums = Select(repeated[..repeats], shape, from, to);
-        // Copies keep the bits of every element; one of 8 bytes moves as a double does, and one of 4 as a float.
-        DType type = target.DType == DType.Float64 ? DType.Float64 : DType.Float32;
-        if (Tiling.Find(loop, sums, out Tiling tiling)) Cpu.ForHost(type, tiling.Count, tiling.Grain, new TileKernel<M>(source, target, tiling, scale));
-        else Cpu.ForHost(type, loop.Count, Math.Max(64, Cpu.Grain / sums.Count), new RowKernel<M>(source, target, loop, sums, scale));
+        StridedLoop loop = Select(order[..kept], shape, from, to), sums = repeats == 0 ? StridedLoop.One : Select(repeated[..repeats], shape, from, to);
+        if (Tiling.Find(loop, sums, out Tiling tiling)) Cpu.ForHost(Bits(target), tiling.Count, tiling.Grain, new TileKernel<M>(source, target, tiling, scale));
+        else Cpu.ForHost(Bits(target), loop.Count, Math.Max(512, Cpu.Grain / sums.Count), new RowKernel<M>(source, target, loop, sums, scale));
     }
+
+    /// <summary>What elements are copied as: an integer as a float of the same bits.</summary>
+    static DType Bits(Tensor tensor) => tensor.DType == DType.Float64 ? DType.Float64 : DType.Float32;
 
     static StridedLoop Select(ReadOnlySpan<int> dimensions, Shape shape, Shape from, Shape to) => new(Pick(shape, dimensions), Pick(from, dimensions), Pick(to, dimensions));
 
@@ -92,11 +99,20 @@ static unsafe partial class Movement
 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            for (int i = 0; i < sums.Count; i++)
+            T* from = (T*)source.Address, to = (T*)target.Address;
+            int row = start / loop.Inner;
+            bool within = row == (end - 1) / loop.Inner;
+            for (int i = 0, count = within ? sums.Inner : 1; i < sums.Count; i += count)
             {
                 sums.Locate(i, out long term, out _, out _, out _);
-                Move<V, T>((T*)source.Address + term, (T*)target.Address, start, end);
+                if (within)
+                {
+                    loop.Locate(start, out long of, out long ot, out _, out _);
+                    Rows<V, T>(from + term + of, to + ot, count, sums.InnerStride(0), 0, end - start);
+                }
+                else Move<V, T>(from + term, to, start, end);
             }
+            Streaming.End();
         }
 
         /// <summary>The elements from <paramref name="start"/> to <paramref name="end"/>: the rest of a row, whole rows, plane by plane, and a row's beginning.</summary>
@@ -151,7 +167,6 @@ static unsafe partial class Movement
                     for (int i = 0; i < length; i++, f += stepFrom, t += stepTo) *t = M.Assigns ? *f : T.FusedMultiplyAdd(times, *f, M.Adds ? *t : T.Zero);
                 }
             }
-            Streaming.End();
         }
     }
 }

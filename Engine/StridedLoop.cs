@@ -12,6 +12,9 @@ readonly partial struct StridedLoop
 {
     readonly Shape sizes, strides0, strides1, strides2, strides3;
 
+    /// <summary>The way through a single element.</summary>
+    public static readonly StridedLoop One = new([], []);
+
     /// <summary>The sizes of the dimensions that are left once those that lie without gaps in every tensor have been joined.</summary>
     public Shape Sizes => sizes;
 
