@@ -36,14 +36,37 @@ public sealed unsafe class EmbeddingBag : Operation<EmbeddingBag>
             long row = table.Strides[0];
             T* e = table.Pointer<T>(), w = weights.Pointer<T>(), to = y.Pointer<T>();
             int* x = indices.Pointer<int>();
+            int wide = stride == 1 ? width - width % (4 * V.Count) : 0;
             for (int b = start; b < end; b++)
-                for (int d = 0; d < width; d += V.Count)
+            {
+                // Four vectors at once share the weights and the looking up.
+                for (int d = 0; d < wide; d += 4 * V.Count)
+                {
+                    V s0 = V.Zero, s1 = V.Zero, s2 = V.Zero, s3 = V.Zero;
+                    for (int j = b * bag; j < (b + 1) * bag; j++)
+                    {
+                        if (w[j] == T.Zero) continue;
+                        V weight = V.Create(w[j]);
+                        T* from = e + x[j] * row + d;
+                        s0 = V.Fma(weight, V.Load(from), s0);
+                        s1 = V.Fma(weight, V.Load(from + V.Count), s1);
+                        s2 = V.Fma(weight, V.Load(from + 2 * V.Count), s2);
+                        s3 = V.Fma(weight, V.Load(from + 3 * V.Count), s3);
+                    }
+                    T* sums = to + (long)b * width + d;
+                    V.Store(sums, s0);
+                    V.Store(sums + V.Count, s1);
+                    V.Store(sums + 2 * V.Count, s2);
+                    V.Store(sums + 3 * V.Count, s3);
+                }
+                for (int d = wide; d < width; d += V.Count)
                 {
                     V sum = V.Zero;
                     for (int j = b * bag; j < (b + 1) * bag; j++)
                         if (w[j] != T.Zero) sum = V.Fma(V.Create(w[j]), Lanes.Load<V, T>(e + x[j] * row + (long)d * stride, stride, width - d), sum);
                     Lanes.Store(to + (long)b * width + d, 1, sum, width - d);
                 }
+            }
         }
     }
 
@@ -51,7 +74,7 @@ public sealed unsafe class EmbeddingBag : Operation<EmbeddingBag>
     protected override void Backward()
     {
         (Tensor table, Tensor indices, Tensor weights) = (Input(0), Input(1), Input(2));
-        if (NeedsGradient(0)) Cpu.For(table.DType, table.Shape[1], Math.Max(16, Cpu.Rows(indices.Count)), new TableGradient(indices, weights, OutputGradient(), InputGradient(0)));
+        if (NeedsGradient(0)) Cpu.For(table.DType, table.Shape[1], Math.Max(64, Cpu.Rows(indices.Count)), new TableGradient(indices, weights, OutputGradient(), InputGradient(0)));
         if (NeedsGradient(2)) Cpu.For(table.DType, Bags(indices), Cpu.Rows(table.Shape[1] * indices.Shape[^1]), new WeightGradient(table, indices, OutputGradient(), InputGradient(2)));
     }
 

@@ -34,25 +34,41 @@ public sealed unsafe class Gather : Operation<Gather>
             return;
         }
         Fibres fibres = new(indices.Shape, dimension, indices.Strides, x.Strides, y.Strides);
-        int grain = Cpu.Rows(fibres.Length);
-        if (x.DType == DType.Float64) ThreadTeam.For(fibres.Count, grain, new Forward<double>(fibres, indices, x, y));
-        else if (x.DType == DType.Float32) ThreadTeam.For(fibres.Count, grain, new Forward<float>(fibres, indices, x, y));
-        else ThreadTeam.For(fibres.Count, grain, new Forward<int>(fibres, indices, x, y));
+        if (x.DType == DType.Float64) ThreadTeam.For(fibres.Count, Grain(fibres), new Forward<long>(fibres, indices, x, y));
+        else ThreadTeam.For(fibres.Count, Grain(fibres), new Forward<int>(fibres, indices, x, y));
     }
 
+    static int Grain(in Fibres fibres) => Math.Max(IsAlong(fibres) ? 1 : 64, Cpu.Rows(fibres.Length));
+
+    /// <summary>Whether fibres are gone through one by one, and not several side by side, as suits those that lie across the memory and short ones.</summary>
+    static bool IsAlong(in Fibres fibres) => fibres.Length >= 8 && fibres.Along(2) <= fibres.Others.InnerStride(2);
+
+    /// <summary>Elements are copied in the registers of integers, in which their bits stay as they are.</summary>
     readonly struct Forward<T>(Fibres fibres, Tensor indices, Tensor x, Tensor y) : IParallelBody where T : unmanaged
     {
         public void Run(int start, int end)
         {
-            int n = fibres.Length;
-            long alongI = fibres.Along(0), alongX = fibres.Along(1), alongY = fibres.Along(2);
-            for (; start < end; start++)
+            StridedLoop others = fibres.Others;
+            bool along = IsAlong(fibres);
+            nint alongI = fibres.Along(0), alongX = fibres.Along(1), alongY = fibres.Along(2), laneI = others.InnerStride(0), laneX = others.InnerStride(1), laneY = others.InnerStride(2);
+            for (int lanes; start < end; start += lanes)
             {
-                fibres.Locate(start, out long oi, out long ox, out long oy);
+                lanes = Math.Min(others.Locate(start, out long oi, out long ox, out long oy, out _), end - start);
                 int* index = indices.Pointer<int>() + oi;
-                T* from = x.Pointer<T>() + ox, to = y.Pointer<T>() + oy;
-                for (int j = 0; j < n; j++) to[j * alongY] = from[index[j * alongI] * alongX];
+                T* from = (T*)x.Address + ox, to = (T*)y.Address + oy;
+                if (along)
+                    for (int i = 0; i < lanes; i++) Line(index + i * laneI, from + i * laneX, to + i * laneY, fibres.Length, alongI, alongX, 0, alongY);
+                else
+                    for (int j = 0; j < fibres.Length; j++) Line(index + j * alongI, from, to + j * alongY, lanes, laneI, alongX, laneX, laneY);
             }
+        }
+
+        static void Line(int* index, T* from, T* to, int count, nint stepI, nint alongX, nint stepX, nint stepY)
+        {
+            if (stepI == 1 && alongX == 1 && stepX == 0 && stepY == 1)
+                for (nint i = 0; i < count; i++) to[i] = from[(uint)index[i]];
+            else
+                for (; count > 0; count--, index += stepI, from += stepX, to += stepY) *to = from[*index * alongX];
         }
     }
 
@@ -68,22 +84,34 @@ public sealed unsafe class Gather : Operation<Gather>
             return;
         }
         Fibres fibres = new(indices.Shape, dimension, indices.Strides, dx.Strides, dy.Strides);
-        Cpu.For(dy.DType, fibres.Count, Cpu.Rows(fibres.Length), new BackwardKernel(fibres, indices, dy, dx));
+        Cpu.For(dy.DType, fibres.Count, Grain(fibres), new BackwardKernel(fibres, indices, dy, dx));
     }
 
     readonly struct BackwardKernel(Fibres fibres, Tensor indices, Tensor dy, Tensor dx) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            int n = fibres.Length;
-            long alongI = fibres.Along(0), alongX = fibres.Along(1), alongY = fibres.Along(2);
-            for (; start < end; start++)
+            StridedLoop others = fibres.Others;
+            bool along = IsAlong(fibres);
+            nint alongI = fibres.Along(0), alongX = fibres.Along(1), alongY = fibres.Along(2), laneI = others.InnerStride(0), laneX = others.InnerStride(1), laneY = others.InnerStride(2);
+            for (int lanes; start < end; start += lanes)
             {
-                fibres.Locate(start, out long oi, out long ox, out long oy);
+                lanes = Math.Min(others.Locate(start, out long oi, out long ox, out long oy, out _), end - start);
                 int* index = indices.Pointer<int>() + oi;
                 T* from = dy.Pointer<T>() + oy, to = dx.Pointer<T>() + ox;
-                for (int j = 0; j < n; j++) to[index[j * alongI] * alongX] += from[j * alongY];
+                if (along)
+                    for (int i = 0; i < lanes; i++) Line(index + i * laneI, from + i * laneY, to + i * laneX, fibres.Length, alongI, alongX, 0, alongY);
+                else
+                    for (int j = 0; j < fibres.Length; j++) Line(index + j * alongI, from + j * alongY, to, lanes, laneI, alongX, laneX, laneY);
             }
+        }
+
+        static void Line<T>(int* index, T* from, T* to, int count, nint stepI, nint alongX, nint stepX, nint stepY) where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            if (stepI == 1 && alongX == 1 && stepX == 0 && stepY == 1)
+                for (nint i = 0; i < count; i++) to[(uint)index[i]] += from[i];
+            else
+                for (; count > 0; count--, index += stepI, from += stepY, to += stepX) to[*index * alongX] += *from;
         }
     }
 

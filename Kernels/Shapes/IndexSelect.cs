@@ -21,30 +21,46 @@ public sealed unsafe class IndexSelect : Operation<IndexSelect>
         Tensor flat = indices.Reshape([indices.Count]), y = Tensor.Empty(x.Shape.With(d, flat.Count), x.DType);
         if (GpuBackend.Current is { } gpu) Gather.Pick(gpu, x, d, flat, y);
         else if (d > 0 && d == x.Rank - 1) Gather.Pick(x, d, flat.Expand(y.Shape), y);              // slices of single elements: row by row instead
-        else if (x.DType == DType.Float64) ThreadTeam.For(y.Count, Cpu.Grain, new Forward<double>(d, x, flat, y));
-        else if (x.DType == DType.Float32) ThreadTeam.For(y.Count, Cpu.Grain, new Forward<float>(d, x, flat, y));
-        else ThreadTeam.For(y.Count, Cpu.Grain, new Forward<int>(d, x, flat, y));
+        else Forward.Run(x, d, flat, y);
         if (Record(y, x, flat) is { } recorded) (recorded.dimension, recorded.flat) = (d, flat);
         return y;
     }
 
-    readonly struct Forward<T>(int dimension, Tensor x, Tensor indices, Tensor y) : IParallelBody where T : unmanaged
+    /// <summary>Slice after slice of y, each of them a row where x lies without gaps.</summary>
+    readonly struct Forward(int dimension, Tensor x, Tensor indices, Tensor y, StridedLoop outer, StridedLoop slice) : ICpuKernel
     {
-        readonly StridedLoop slice = new(x.Shape.Without(dimension), x.Strides.Without(dimension), y.Strides.Without(dimension));
-        readonly long alongX = x.Strides[dimension], alongY = y.Strides[dimension];
-        readonly int alongIndices = indices.Strides[0];
+        readonly StridedLoop slice = slice;
 
-        /// <summary>Elements of y, counted slice after slice.</summary>
-        public void Run(int start, int end)
+        public static void Run(Tensor x, int dimension, Tensor indices, Tensor y)
         {
-            int strideX = slice.InnerStride(0), strideY = slice.InnerStride(1);
-            for (int length; start < end; start += length)
+            Shape shape = x.Shape, strides = x.Strides, outer = [], outerStrides = [];
+            for (int d = 0; d < dimension; d++) (outer, outerStrides) = (outer.Concat([shape[d]]), outerStrides.Concat([strides[d]]));
+            for (int d = 0; d <= dimension; d++) (shape, strides) = (shape.Without(0), strides.Without(0));
+            StridedLoop slice = new(shape, strides);
+            // Integers are copied as floats of the same bits.
+            Cpu.For(x.DType == DType.Float64 ? DType.Float64 : DType.Float32, y.Count / Math.Max(1, slice.Count), Cpu.Rows(slice.Count), new Forward(dimension, x, indices, y, new(outer, outerStrides), slice));
+        }
+
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            T* from = (T*)x.Address, to = (T*)y.Address + (long)start * slice.Count;
+            int* index = indices.Pointer<int>();
+            int count = indices.Count, strideX = slice.InnerStride(0), rows = slice.Count / slice.Inner, length = slice.Inner;
+            long along = x.Strides[dimension], alongIndices = indices.Strides[0];
+            for (int plane = start / count; start < end; plane++)
             {
-                int j = start / slice.Count;
-                length = Math.Min(slice.Locate(start - j * slice.Count, out long ox, out long oy, out _, out _), end - start);
-                T* from = x.Pointer<T>() + ox + indices.Pointer<int>()[(long)j * alongIndices] * alongX, to = y.Pointer<T>() + oy + j * alongY;
-                if (strideX == 1 && strideY == 1) new ReadOnlySpan<T>(from, length).CopyTo(new Span<T>(to, length));
-                else for (int i = 0; i < length; i++) to[(long)i * strideY] = from[(long)i * strideX];
+                outer.Locate(plane, out long o, out _, out _, out _);
+                for (int j = start - plane * count; j < count && start < end; j++, start++)
+                {
+                    T* picked = from + o + index[j * alongIndices] * along;
+                    StridedLoop.Walk walk = new(in slice);
+                    for (int r = rows; r > 0; r--, to += length)
+                    {
+                        for (int i = 0; i < length; i += V.Count)
+                            Lanes.Store(to + i, 1, Lanes.Load<V, T>(picked + walk.O0 + (long)i * strideX, strideX, length - i), length - i);
+                        if (r > 1) walk.Next();
+                    }
+                }
             }
         }
     }
@@ -67,27 +83,31 @@ public sealed unsafe class IndexSelect : Operation<IndexSelect>
             return;
         }
         BackwardKernel kernel = new(dimension, flat, OutputGradient(), InputGradient(0));
-        Cpu.For(x.DType, kernel.SliceCount, Math.Max(16, Cpu.Rows(flat.Count)), kernel);
+        Cpu.For(x.DType, kernel.SliceCount, Math.Max(64, Cpu.Rows(flat.Count)), kernel);
     }
 
     readonly struct BackwardKernel(int dimension, Tensor indices, Tensor dy, Tensor dx) : ICpuKernel
     {
         readonly StridedLoop slice = new(dx.Shape.Without(dimension), dx.Strides.Without(dimension), dy.Strides.Without(dimension));
         readonly long alongX = dx.Strides[dimension], alongY = dy.Strides[dimension];
-        readonly int alongIndices = indices.Strides[0];
 
         public int SliceCount => slice.Count;
 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            int strideX = slice.InnerStride(0), strideY = slice.InnerStride(1);
+            int strideX = slice.InnerStride(0), strideY = slice.InnerStride(1), count = indices.Count;
+            long alongX = this.alongX, alongY = this.alongY, alongIndices = indices.Strides[0];
             for (int length; start < end; start += length)
             {
                 length = Math.Min(slice.Locate(start, out long ox, out long oy, out _, out _), end - start);
-                for (int j = 0; j < indices.Count; j++)
+                T* from = dy.Pointer<T>() + oy, first = dx.Pointer<T>() + ox;
+                int* index = indices.Pointer<int>();
+                int whole = strideX == 1 && strideY == 1 ? length - length % V.Count : 0;
+                for (int j = 0; j < count; j++, from += alongY)
                 {
-                    T* from = dy.Pointer<T>() + oy + j * alongY, to = dx.Pointer<T>() + ox + indices.Pointer<int>()[(long)j * alongIndices] * alongX;
-                    for (int i = 0; i < length; i += V.Count)
+                    T* to = first + index[j * alongIndices] * alongX;
+                    for (int i = 0; i < whole; i += V.Count) V.Store(to + i, V.Load(to + i) + V.Load(from + i));
+                    for (int i = whole; i < length; i += V.Count)
                     {
                         V sum = Lanes.Load<V, T>(to + (long)i * strideX, strideX, length - i) + Lanes.Load<V, T>(from + (long)i * strideY, strideY, length - i);
                         Lanes.Store(to + (long)i * strideX, strideX, sum, length - i);

@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace NeuralMemory;
 
 /// <summary>Checks of index tensors, made before anything is written.</summary>
@@ -20,9 +22,21 @@ static unsafe class Indices
         {
             length = loop.Locate(start, out long offset, out _, out _, out _);
             int* p = indices.Pointer<int>() + offset;
+            if (stride == 1 && AreBelow(p, length, (uint)end)) continue;
             for (int i = 0; i < length; i++)
                 if ((uint)p[(long)i * stride] >= (uint)end) throw OutOfRange(operation, indices.Shape, start + i, p[(long)i * stride], end, dimension, shape);
         }
+    }
+
+    /// <summary>Negative ones are above all others when their sign is taken for a digit.</summary>
+    static bool AreBelow(int* indices, int count, uint end)
+    {
+        int i = 0;
+        Vector<uint> highest = Vector<uint>.Zero;
+        for (; i <= count - Vector<uint>.Count; i += Vector<uint>.Count) highest = Vector.Max(highest, Vector.Load((uint*)indices + i));
+        bool below = Vector.LessThanAll(highest, new Vector<uint>(end)) || i == 0;
+        for (; i < count; i++) below &= (uint)indices[i] < end;
+        return below;
     }
 
     static ShapeException OutOfRange(string operation, Shape indices, int position, int index, int end, int dimension, Shape shape)
