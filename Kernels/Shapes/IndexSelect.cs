@@ -6,6 +6,9 @@ namespace NeuralMemory;
 /// <summary>y[.., j, ..] = x[.., index_j, ..] along a dimension: whole slices, picked. dL/dx[.., index_j, ..] += dL/dy[.., j, ..].</summary>
 public sealed unsafe class IndexSelect : Operation<IndexSelect>
 {
+    /// <summary>Rows that indices name are where the processor does not expect them: those of a table larger than this are asked for while the ones <see cref="Ahead"/> before them are worked on.</summary>
+    const int NearBytes = 512 * 1024, Ahead = 4;
+
     int dimension;
     Tensor flat;
 
@@ -45,7 +48,8 @@ public sealed unsafe class IndexSelect : Operation<IndexSelect>
         {
             T* from = (T*)x.Address, to = (T*)y.Address + (long)start * slice.Count;
             int* index = indices.Pointer<int>();
-            int count = indices.Count, strideX = slice.InnerStride(0), rows = slice.Count / slice.Inner, length = slice.Inner;
+            int count = indices.Count, strideX = slice.InnerStride(0), rows = slice.Count / slice.Inner, length = slice.Inner, whole = strideX == 1 ? length - length % V.Count : 0;
+            int ahead = strideX == 1 && (long)x.Count * sizeof(T) > NearBytes ? Math.Min(length, 1024) : 0;
             long along = x.Strides[dimension], alongIndices = indices.Strides[0];
             for (int plane = start / count; start < end; plane++)
             {
@@ -53,15 +57,23 @@ public sealed unsafe class IndexSelect : Operation<IndexSelect>
                 for (int j = start - plane * count; j < count && start < end; j++, start++)
                 {
                     T* picked = from + o + index[j * alongIndices] * along;
+                    if (j + Ahead < count)
+                    {
+                        T* later = from + o + index[(j + Ahead) * alongIndices] * along;
+                        for (int i = 0; i < ahead; i += 64 / sizeof(T)) Streaming.Prefetch(later + i);
+                    }
                     StridedLoop.Walk walk = new(in slice);
                     for (int r = rows; r > 0; r--, to += length)
                     {
-                        for (int i = 0; i < length; i += V.Count)
-                            Lanes.Store(to + i, 1, Lanes.Load<V, T>(picked + walk.O0 + (long)i * strideX, strideX, length - i), length - i);
+                        T* row = picked + walk.O0;
+                        bool streams = Streaming.Suits<V, T>(to, y.Count);
+                        for (int i = 0; i < whole; i += V.Count) Streaming.Store(to + i, V.Load(row + i), streams);
+                        for (int i = whole; i < length; i += V.Count) Lanes.Store(to + i, 1, Lanes.Load<V, T>(row + (long)i * strideX, strideX, length - i), length - i);
                         if (r > 1) walk.Next();
                     }
                 }
             }
+            Streaming.End();
         }
     }
 
@@ -103,8 +115,14 @@ public sealed unsafe class IndexSelect : Operation<IndexSelect>
                 T* from = dy.Pointer<T>() + oy, first = dx.Pointer<T>() + ox;
                 int* index = indices.Pointer<int>();
                 int whole = strideX == 1 && strideY == 1 ? length - length % V.Count : 0;
+                int ahead = strideX == 1 && (long)dx.Count * sizeof(T) > NearBytes ? Math.Min(length, 1024) : 0;
                 for (int j = 0; j < count; j++, from += alongY)
                 {
+                    if (j + Ahead < count)
+                    {
+                        T* later = first + index[(j + Ahead) * alongIndices] * alongX;
+                        for (int i = 0; i < ahead; i += 64 / sizeof(T)) Streaming.Prefetch(later + i);
+                    }
                     T* to = first + index[j * alongIndices] * alongX;
                     for (int i = 0; i < whole; i += V.Count) V.Store(to + i, V.Load(to + i) + V.Load(from + i));
                     for (int i = whole; i < length; i += V.Count)
