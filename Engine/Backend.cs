@@ -135,14 +135,25 @@ public sealed unsafe class CpuBackend : Backend
     public override void Free(nint address) => NativeMemory.AlignedFree((void*)address);
 
     /// <inheritdoc/>
-    public override void Set(nint address, long bytes, byte value) => ThreadTeam.For((int)((bytes + Block - 1) / Block), 1, new SetBody(address, bytes, value));
+    public override void Set(nint address, long bytes, byte value) => Cpu.ForHost(DType.Float32, (int)((bytes + Block - 1) / Block), 1, new SetKernel(address, bytes, value));
 
     /// <summary>Bytes that are worth handing to another thread.</summary>
     const int Block = 256 * 1024;
 
-    readonly struct SetBody(nint address, long bytes, byte value) : IParallelBody
+    readonly struct SetKernel(nint address, long bytes, byte value) : ICpuKernel
     {
-        public void Run(int start, int end) => NativeMemory.Fill((void*)(address + (nint)start * Block), (nuint)Math.Min(Block, bytes - (long)start * Block), value);
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            for (; start < end; start++)
+            {
+                byte* to = (byte*)address + (long)start * Block;
+                long length = Math.Min(Block, bytes - (long)start * Block), i = 0;
+                if (value == 0 && Streaming.Suits<V, T>((T*)to, bytes))
+                    for (; i <= length - V.Count * sizeof(T); i += V.Count * sizeof(T)) V.StoreStreaming((T*)(to + i), V.Zero);
+                NativeMemory.Fill(to + i, (nuint)(length - i), value);
+            }
+            Streaming.End();
+        }
     }
 
     /// <inheritdoc/>

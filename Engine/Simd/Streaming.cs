@@ -15,7 +15,11 @@ static unsafe class Streaming
 
     /// <summary>Whether whole vectors from <paramref name="to"/> on, of a result with <paramref name="count"/> elements, are to be written past the cache.</summary>
     public static bool Suits<V, T>(T* to, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> =>
-        V.Count > 1 && (long)count * sizeof(T) >= LeastBytes && (nint)to % (V.Count * sizeof(T)) == 0;
+        Suits<V, T>(to, (long)count * sizeof(T));
+
+    /// <inheritdoc cref="Suits{V, T}(T*, int)"/>
+    public static bool Suits<V, T>(T* to, long bytes) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> =>
+        V.Count > 1 && bytes >= LeastBytes && (nint)to % (V.Count * sizeof(T)) == 0;
 
     /// <summary>Writes a vector, past the cache if <paramref name="streams"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

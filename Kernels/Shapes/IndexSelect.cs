@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -48,7 +49,7 @@ public sealed unsafe class IndexSelect : Operation<IndexSelect>
         {
             T* from = (T*)x.Address, to = (T*)y.Address + (long)start * slice.Count;
             int* index = indices.Pointer<int>();
-            int count = indices.Count, strideX = slice.InnerStride(0), rows = slice.Count / slice.Inner, length = slice.Inner, whole = strideX == 1 ? length - length % V.Count : 0;
+            int size = y.Count, count = indices.Count, strideX = slice.InnerStride(0), rows = slice.Count / slice.Inner, length = slice.Inner, whole = strideX == 1 ? length - length % V.Count : 0;
             int ahead = strideX == 1 && (long)x.Count * sizeof(T) > NearBytes ? Math.Min(length, 1024) : 0;
             long along = x.Strides[dimension], alongIndices = indices.Strides[0];
             for (int plane = start / count; start < end; plane++)
@@ -62,18 +63,26 @@ public sealed unsafe class IndexSelect : Operation<IndexSelect>
                         T* later = from + o + index[(j + Ahead) * alongIndices] * along;
                         for (int i = 0; i < ahead; i += 64 / sizeof(T)) Streaming.Prefetch(later + i);
                     }
+                    Row<V, T>(picked, strideX, to, length, whole, count: size);
+                    to += length;
+                    if (rows == 1) continue;
                     StridedLoop.Walk walk = new(in slice);
-                    for (int r = rows; r > 0; r--, to += length)
+                    for (int r = 1; r < rows; r++, to += length)
                     {
-                        T* row = picked + walk.O0;
-                        bool streams = Streaming.Suits<V, T>(to, y.Count);
-                        for (int i = 0; i < whole; i += V.Count) Streaming.Store(to + i, V.Load(row + i), streams);
-                        for (int i = whole; i < length; i += V.Count) Lanes.Store(to + i, 1, Lanes.Load<V, T>(row + (long)i * strideX, strideX, length - i), length - i);
-                        if (r > 1) walk.Next();
+                        walk.Next();
+                        Row<V, T>(picked + walk.O0, strideX, to, length, whole, count: size);
                     }
                 }
             }
             Streaming.End();
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        static void Row<V, T>(T* from, int stride, T* to, int length, int whole, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            bool streams = Streaming.Suits<V, T>(to, count);
+            for (int i = 0; i < whole; i += V.Count) Streaming.Store(to + i, V.Load(from + i), streams);
+            for (int i = whole; i < length; i += V.Count) Lanes.Store(to + i, 1, Lanes.Load<V, T>(from + (long)i * stride, stride, length - i), length - i);
         }
     }
 
