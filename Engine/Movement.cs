@@ -47,9 +47,9 @@ static unsafe partial class Movement
     {
         if (target.Count == 0) return;
         Shape shape = target.Shape, from = source.Strides, to = target.Strides;
-        if (target.IsContiguous && (source.IsContiguous || from[^1] is 0 or 1))
+        if (AreRows(shape, from, to))
         {
-            StridedLoop rows = new(shape, from, to);                                  // nothing to be put in order, nor to be added up
+            StridedLoop rows = new(shape, from, to);
             Cpu.ForHost(Bits(target), rows.Count, Cpu.Grain, new RowKernel<M>(source, target, rows, StridedLoop.One, scale));
             return;
         }
@@ -70,6 +70,19 @@ static unsafe partial class Movement
         StridedLoop loop = Select(order[..kept], shape, from, to), sums = repeats == 0 ? StridedLoop.One : Select(repeated[..repeats], shape, from, to);
         if (Tiling.Find(loop, sums, out Tiling tiling)) Cpu.ForHost(Bits(target), tiling.Count, tiling.Grain, new TileKernel<M>(source, target, tiling, scale));
         else Cpu.ForHost(Bits(target), loop.Count, Math.Max(512, Cpu.Grain / sums.Count), new RowKernel<M>(source, target, loop, sums, scale));
+    }
+
+    /// <summary>Whether nothing is to be put in another order, turned or added up.</summary>
+    static bool AreRows(Shape shape, Shape from, Shape to)
+    {
+        int slower = int.MaxValue, inner = 1;
+        for (int d = 0; d < shape.Rank; d++)
+        {
+            if (shape[d] == 1) continue;
+            if (to[d] == 0 || to[d] > slower) return false;
+            (slower, inner) = (to[d], from[d]);
+        }
+        return inner is 0 or 1;
     }
 
     /// <summary>What elements are copied as: an integer as a float of the same bits.</summary>

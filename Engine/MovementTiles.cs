@@ -102,9 +102,34 @@ static unsafe partial class Movement
                 return;
             }
             T* tile = stackalloc T[V.Count * V.Count];
+            if (stepTo == 0)
+            {
+                for (int j = 0; j < width; j += V.Count) Sum<V, T>(from + j * stepFrom, stepFrom, to + j, height, Math.Min(V.Count, width - j), tile);
+                return;
+            }
             for (int i = 0; i < height; i += V.Count)
                 for (int j = 0; j < width; j += V.Count)
                     Tile<V, T>(from + j * stepFrom + i, stepFrom, to + i * stepTo + j, stepTo, Math.Min(V.Count, height - i), Math.Min(V.Count, width - j), tile);
+        }
+
+        /// <summary>Adds the columns of the source to one row, in their order: the sums stay in a register.</summary>
+        void Sum<V, T>(T* from, nint stepFrom, T* to, int height, int width, T* tile) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            V factor = V.Constant(scale), sum = V.LoadPartial(to, width, T.Zero);
+            for (int i = 0; i < height; i += V.Count)
+            {
+                Fill<V, T>(tile, from + i, stepFrom, height - i, width);
+                int rows = Math.Min(V.Count, height - i);
+                for (int k = 0; k < rows; k += 4)
+                {
+                    Quads(tile + k, out V a, out V b, out V c, out V d);
+                    sum = V.Fma(factor, a, sum);
+                    if (rows - k > 1) sum = V.Fma(factor, b, sum);
+                    if (rows - k > 2) sum = V.Fma(factor, c, sum);
+                    if (rows - k > 3) sum = V.Fma(factor, d, sum);
+                }
+            }
+            V.StorePartial(to, sum, width);
         }
 
         /// <summary>
@@ -114,10 +139,7 @@ static unsafe partial class Movement
         void Tile<V, T>(T* from, nint stepFrom, T* to, nint stepTo, int height, int width, T* tile) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             V factor = V.Constant(scale);
-            if (height == V.Count)
-                for (int j = 0; j < width; j++) V.Store(tile + j * V.Count, V.Load(from + j * stepFrom));
-            else
-                for (int j = 0; j < width; j++) V.Store(tile + j * V.Count, V.LoadPartial(from + j * stepFrom, height, T.Zero));
+            Fill<V, T>(tile, from, stepFrom, height, width);
             for (int i = 0; i < height; i += 4, to += 4 * stepTo)
             {
                 Quads(tile + i, out V a, out V b, out V c, out V d);
@@ -136,6 +158,14 @@ static unsafe partial class Movement
                 if (rows > 3) MovePart<M, V, T>(d, to + 3 * stepTo, factor, width);
             }
         }
+    }
+
+    static void Fill<V, T>(T* tile, T* from, nint stepFrom, int height, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        if (height >= V.Count)
+            for (int j = 0; j < width; j++) V.Store(tile + j * V.Count, V.Load(from + j * stepFrom));
+        else
+            for (int j = 0; j < width; j++) V.Store(tile + j * V.Count, V.LoadPartial(from + j * stepFrom, height, T.Zero));
     }
 
     /// <summary>Whether <see cref="Quads"/> knows vectors of this width.</summary>

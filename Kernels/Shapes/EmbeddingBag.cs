@@ -86,17 +86,20 @@ public sealed unsafe class EmbeddingBag : Operation<EmbeddingBag>
             long row = dTable.Strides[0];
             T* de = dTable.Pointer<T>(), w = weights.Pointer<T>(), from = dy.Pointer<T>();
             int* x = indices.Pointer<int>();
-            for (int j = 0; j < count; j++)
-            {
-                if (w[j] == T.Zero) continue;
-                V weight = V.Create(w[j]);
-                T* bagGradient = from + (long)(j / bag) * width, to = de + x[j] * row;
-                for (int d = start; d < end; d += V.Count)
+            int whole = stride == 1 ? end - (end - start) % V.Count : start;
+            for (int first = 0; first < count; first += bag, from += width)
+                for (int j = first; j < first + bag; j++)
                 {
-                    T* element = to + (long)d * stride;
-                    Lanes.Store(element, stride, V.Fma(weight, Lanes.Load<V, T>(bagGradient + d, 1, end - d), Lanes.Load<V, T>(element, stride, end - d)), end - d);
+                    if (w[j] == T.Zero) continue;
+                    V weight = V.Create(w[j]);
+                    T* to = de + x[j] * row;
+                    for (int d = start; d < whole; d += V.Count) V.Store(to + d, V.Fma(weight, V.Load(from + d), V.Load(to + d)));
+                    for (int d = whole; d < end; d += V.Count)
+                    {
+                        T* element = to + (long)d * stride;
+                        Lanes.Store(element, stride, V.Fma(weight, Lanes.Load<V, T>(from + d, 1, end - d), Lanes.Load<V, T>(element, stride, end - d)), end - d);
+                    }
                 }
-            }
         }
     }
 
@@ -110,14 +113,22 @@ public sealed unsafe class EmbeddingBag : Operation<EmbeddingBag>
             long row = table.Strides[0];
             T* e = table.Pointer<T>(), dw = dWeights.Pointer<T>(), from = dy.Pointer<T>();
             int* x = indices.Pointer<int>();
-            for (int j = start * bag; j < end * bag; j++)
-            {
-                V products = V.Zero;
-                for (int d = 0; d < width; d += V.Count)
-                    products = V.Fma(Lanes.Load<V, T>(e + x[j] * row + (long)d * stride, stride, width - d), Lanes.Load<V, T>(from + (long)(j / bag) * width + d, 1, width - d), products);
-                elements.Locate(j, out long at, out _, out _, out _);
-                dw[at] += V.Sum(products);
-            }
+            from += (long)start * width;
+            int whole = stride == 1 ? width - width % V.Count : 0;
+            StridedLoop.Walk walk = new(in elements, start * bag / elements.Inner);
+            for (int j = start * bag, column = j % elements.Inner; start < end; start++, from += width)
+                for (int last = j + bag; j < last; j++)
+                {
+                    T* picked = e + x[j] * row;
+                    V products = V.Zero;
+                    for (int d = 0; d < whole; d += V.Count) products = V.Fma(V.Load(picked + d), V.Load(from + d), products);
+                    for (int d = whole; d < width; d += V.Count)
+                        products = V.Fma(Lanes.Load<V, T>(picked + (long)d * stride, stride, width - d), Lanes.Load<V, T>(from + d, 1, width - d), products);
+                    dw[walk.O0 + (long)column * elements.InnerStride(0)] += V.Sum(products);
+                    if (++column < elements.Inner) continue;
+                    column = 0;
+                    walk.Next();
+                }
         }
     }
 }

@@ -8,7 +8,7 @@ namespace NeuralMemory;
 public sealed unsafe class IndexSelect : Operation<IndexSelect>
 {
     /// <summary>Rows that indices name are where the processor does not expect them: those of a table larger than this are asked for while the ones <see cref="Ahead"/> before them are worked on.</summary>
-    const int NearBytes = 512 * 1024, Ahead = 4;
+    const int NearBytes = 4 << 20, Ahead = 4;
 
     int dimension;
     Tensor flat;
@@ -30,47 +30,50 @@ public sealed unsafe class IndexSelect : Operation<IndexSelect>
         return y;
     }
 
+    /// <summary>The dimensions before and behind the one that is indexed, in two tensors.</summary>
+    static (StridedLoop Outer, StridedLoop Slice) Around(int dimension, Tensor a, Tensor b)
+    {
+        Shape shape = a.Shape, stridesA = a.Strides, stridesB = b.Strides;
+        return (new(Take(shape, 0, dimension), Take(stridesA, 0, dimension), Take(stridesB, 0, dimension)),
+            new(Take(shape, dimension + 1, shape.Rank), Take(stridesA, dimension + 1, shape.Rank), Take(stridesB, dimension + 1, shape.Rank)));
+
+        static Shape Take(Shape values, int from, int to) => new(values.Sizes[from..to]);
+    }
+
     /// <summary>Slice after slice of y, each of them a row where x lies without gaps.</summary>
-    readonly struct Forward(int dimension, Tensor x, Tensor indices, Tensor y, StridedLoop outer, StridedLoop slice) : ICpuKernel
+    readonly struct Forward(Tensor x, Tensor indices, Tensor y, StridedLoop outer, StridedLoop slice, long along) : ICpuKernel
     {
         readonly StridedLoop slice = slice;
 
         public static void Run(Tensor x, int dimension, Tensor indices, Tensor y)
         {
-            Shape shape = x.Shape, strides = x.Strides, outer = [], outerStrides = [];
-            for (int d = 0; d < dimension; d++) (outer, outerStrides) = (outer.Concat([shape[d]]), outerStrides.Concat([strides[d]]));
-            for (int d = 0; d <= dimension; d++) (shape, strides) = (shape.Without(0), strides.Without(0));
-            StridedLoop slice = new(shape, strides);
-            // Integers are copied as floats of the same bits.
-            Cpu.For(x.DType == DType.Float64 ? DType.Float64 : DType.Float32, y.Count / Math.Max(1, slice.Count), Cpu.Rows(slice.Count), new Forward(dimension, x, indices, y, new(outer, outerStrides), slice));
+            (StridedLoop outer, StridedLoop slice) = Around(dimension, x, y);
+            DType bits = x.DType == DType.Float64 ? DType.Float64 : DType.Float32;         // integers are copied as floats of the same bits
+            Cpu.For(bits, y.Count / Math.Max(1, slice.Count), Cpu.Rows(slice.Count), new Forward(x, indices, y, outer, slice, x.Strides[dimension]));
         }
 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             T* from = (T*)x.Address, to = (T*)y.Address + (long)start * slice.Count;
             int* index = indices.Pointer<int>();
-            int size = y.Count, count = indices.Count, strideX = slice.InnerStride(0), rows = slice.Count / slice.Inner, length = slice.Inner, whole = strideX == 1 ? length - length % V.Count : 0;
-            int ahead = strideX == 1 && (long)x.Count * sizeof(T) > NearBytes ? Math.Min(length, 1024) : 0;
-            long along = x.Strides[dimension], alongIndices = indices.Strides[0];
+            int size = y.Count, count = indices.Count, stride = slice.InnerStride(0), length = slice.Inner, rows = slice.Count / length;
+            int whole = stride == 1 ? length - length % V.Count : 0, asked = stride == 1 && (long)x.Count * sizeof(T) > NearBytes ? Math.Min(length, 1024) : 0;
+            long alongX = along, alongIndices = indices.Strides[0];
             for (int plane = start / count; start < end; plane++)
             {
                 outer.Locate(plane, out long o, out _, out _, out _);
                 for (int j = start - plane * count; j < count && start < end; j++, start++)
                 {
-                    T* picked = from + o + index[j * alongIndices] * along;
-                    if (j + Ahead < count)
-                    {
-                        T* later = from + o + index[(j + Ahead) * alongIndices] * along;
-                        for (int i = 0; i < ahead; i += 64 / sizeof(T)) Streaming.Prefetch(later + i);
-                    }
-                    Row<V, T>(picked, strideX, to, length, whole, count: size);
+                    if (j + Ahead < count) Ask(from + o + index[(j + Ahead) * alongIndices] * alongX, asked);
+                    T* picked = from + o + index[j * alongIndices] * alongX;
+                    Row<V, T>(picked, stride, to, length, whole, size);
                     to += length;
                     if (rows == 1) continue;
                     StridedLoop.Walk walk = new(in slice);
                     for (int r = 1; r < rows; r++, to += length)
                     {
                         walk.Next();
-                        Row<V, T>(picked + walk.O0, strideX, to, length, whole, count: size);
+                        Row<V, T>(picked + walk.O0, stride, to, length, whole, size);
                     }
                 }
             }
@@ -78,12 +81,19 @@ public sealed unsafe class IndexSelect : Operation<IndexSelect>
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        static void Row<V, T>(T* from, int stride, T* to, int length, int whole, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        static void Row<V, T>(T* from, int stride, T* to, int length, int whole, int size) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            bool streams = Streaming.Suits<V, T>(to, count);
+            bool streams = Streaming.Suits<V, T>(to, size);
             for (int i = 0; i < whole; i += V.Count) Streaming.Store(to + i, V.Load(from + i), streams);
             for (int i = whole; i < length; i += V.Count) Lanes.Store(to + i, 1, Lanes.Load<V, T>(from + (long)i * stride, stride, length - i), length - i);
         }
+    }
+
+    /// <summary>Asks for the lines of <paramref name="count"/> neighbours.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Ask<T>(T* first, int count) where T : unmanaged
+    {
+        for (int i = 0; i < count; i += 64 / sizeof(T)) Streaming.Prefetch(first + i);
     }
 
     /// <summary>
@@ -124,14 +134,10 @@ public sealed unsafe class IndexSelect : Operation<IndexSelect>
                 T* from = dy.Pointer<T>() + oy, first = dx.Pointer<T>() + ox;
                 int* index = indices.Pointer<int>();
                 int whole = strideX == 1 && strideY == 1 ? length - length % V.Count : 0;
-                int ahead = strideX == 1 && (long)dx.Count * sizeof(T) > NearBytes ? Math.Min(length, 1024) : 0;
+                int asked = strideX == 1 && (long)dx.Count * sizeof(T) > NearBytes ? Math.Min(length, 1024) : 0;
                 for (int j = 0; j < count; j++, from += alongY)
                 {
-                    if (j + Ahead < count)
-                    {
-                        T* later = first + index[(j + Ahead) * alongIndices] * alongX;
-                        for (int i = 0; i < ahead; i += 64 / sizeof(T)) Streaming.Prefetch(later + i);
-                    }
+                    if (j + Ahead < count) Ask(first + index[(j + Ahead) * alongIndices] * alongX, asked);
                     T* to = first + index[j * alongIndices] * alongX;
                     for (int i = 0; i < whole; i += V.Count) V.Store(to + i, V.Load(to + i) + V.Load(from + i));
                     for (int i = whole; i < length; i += V.Count)
