@@ -35,7 +35,7 @@ public static unsafe class ThreadTeam
     // The loop that is running. Helpers enter by raising `inside` and look whether it is still open; the caller closes it and waits until none is inside.
     static delegate*<void*, int, int, void> run;
     static void* body;
-    static int count, grain, chunks, next;
+    static int count, grain, chunks, next, fromEnd;
     static volatile int open, inside, callers;
     static Exception? failure;
 
@@ -81,7 +81,7 @@ public static unsafe class ThreadTeam
         try
         {
             StartHelpers(threads - 1);
-            (ThreadTeam.count, ThreadTeam.grain, ThreadTeam.chunks, next, failure) = (count, grain, chunks, 0, null);
+            (ThreadTeam.count, ThreadTeam.grain, ThreadTeam.chunks, next, fromEnd, failure) = (count, grain, chunks, 0, 0, null);
             run = &Invoke<TBody>;
             ThreadTeam.body = Unsafe.AsPointer(ref body);                 // a local of this frame, which outlives the loop
             Interlocked.Exchange(ref open, 1);
@@ -108,13 +108,17 @@ public static unsafe class ThreadTeam
     static void Invoke<TBody>(void* body, int start, int end) where TBody : struct, IParallelBody =>
         Unsafe.AsRef<TBody>(body).Run(start, end);
 
+    /// <summary>
+    /// The caller begins with the first chunk and helpers with the last, so that one loop after another the same thread has about the same chunks, which are then in its own core's cache.
+    /// </summary>
     static void TakeChunks()
     {
         try
         {
-            int chunk;
-            while (!(isHelper && Crowded) && (chunk = Interlocked.Increment(ref next) - 1) < chunks)
+            int taken = 0;
+            while (!(isHelper && Crowded) && Interlocked.Increment(ref next) <= chunks)
             {
+                int chunk = isHelper ? chunks - Interlocked.Increment(ref fromEnd) : taken++;
                 int start = chunk * grain;
                 run(body, start, Math.Min(count - start, grain) + start);
             }
