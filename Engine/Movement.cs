@@ -134,6 +134,7 @@ static unsafe partial class Movement
             int inner = loop.Inner, first = start / inner, column = start - first * inner;
             long stepFrom = loop.InnerStride(0), stepTo = loop.InnerStride(1);
             StridedLoop.Walk walk = new(in loop, first);
+            nint nextFrom = walk.Step(0), nextTo = walk.Step(1);
             if (column > 0)
             {
                 int length = Math.Min(inner - column, end - start);
@@ -144,7 +145,7 @@ static unsafe partial class Movement
             for (int rows = (end - start) / inner, count; rows > 0; rows -= count)
             {
                 count = Math.Min(rows, walk.Left);
-                Rows<V, T>(from + walk.O0, to + walk.O1, count, walk.Step(0), walk.Step(1), inner);
+                Rows<V, T>(from + walk.O0, to + walk.O1, count, nextFrom, nextTo, inner);
                 start += count * inner;
                 walk.Next(count);
             }

@@ -51,9 +51,9 @@ static unsafe partial class Movement
             }
             if (loop.InnerStride(0) is 0 or 1 || loop.Inner < 4) return false;
             for (int d = 0; d < last; d++)
-                if (loop.Strides(0)[d] == 1 && loop.Sizes[d] >= 4)
+                if (loop.Stride(0, d) == 1 && loop.Sizes[d] >= 4)
                 {
-                    tiling = new(Without(loop, d, last), sums, loop.Sizes[d], loop.Strides(1)[d], loop.Inner, loop.InnerStride(0));
+                    tiling = new(Without(loop, d, last), sums, loop.Sizes[d], loop.Stride(1, d), loop.Inner, loop.InnerStride(0));
                     return true;
                 }
             return false;

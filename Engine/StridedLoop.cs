@@ -60,7 +60,10 @@ readonly partial struct StridedLoop
     static int At(Shape strides, int d) => strides.Rank == 0 ? 0 : strides[d];
 
     /// <summary>The stride of tensor <paramref name="k"/> along a row.</summary>
-    public int InnerStride(int k) => Strides(k)[^1];
+    public int InnerStride(int k) => Stride(k, sizes.Rank - 1);
+
+    /// <summary>The stride of tensor <paramref name="k"/> along dimension <paramref name="d"/> of <see cref="Sizes"/>.</summary>
+    public int Stride(int k, int d) => k switch { 0 => strides0[d], 1 => strides1[d], 2 => strides2[d], _ => strides3[d] };
 
     /// <summary>The strides of tensor <paramref name="k"/>, one for each of <see cref="Sizes"/>.</summary>
     public Shape Strides(int k) => k switch { 0 => strides0, 1 => strides1, 2 => strides2, _ => strides3 };

@@ -40,17 +40,21 @@ readonly partial struct StridedLoop
         public readonly int Left => last < 0 ? 1 : loop.sizes[last] - index[last];
 
         /// <summary>The distance of a plane's rows in tensor <paramref name="k"/>.</summary>
-        public readonly int Step(int k) => last < 0 ? 0 : loop.Strides(k)[last];
+        public readonly int Step(int k) => last < 0 ? 0 : loop.Stride(k, last);
 
         /// <summary>Goes <paramref name="rows"/> on, to the end of the plane at most.</summary>
         public void Next(int rows = 1)
         {
             for (int d = last; d >= 0; d--, rows = 1)
             {
-                index[d] += rows;
-                Add(d, rows);
-                if (index[d] < loop.sizes[d]) return;
-                Add(d, -index[d]);
+                int there = index[d] + rows;
+                if (there < loop.sizes[d])
+                {
+                    index[d] = there;
+                    Add(d, rows);
+                    return;
+                }
+                if (index[d] > 0) Add(d, -index[d]);
                 index[d] = 0;
             }
         }
@@ -58,8 +62,8 @@ readonly partial struct StridedLoop
         void Add(int d, long steps)
         {
             O0 += steps * loop.strides0[d];
-            if (loop.strides1.Rank > 0) O1 += steps * loop.strides1[d];
-            if (loop.strides2.Rank > 0) O2 += steps * loop.strides2[d];
+            O1 += steps * loop.strides1[d];
+            O2 += steps * loop.strides2[d];
         }
     }
 }
