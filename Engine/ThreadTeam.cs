@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 
 namespace NeuralMemory;
 
@@ -37,7 +38,7 @@ public static unsafe class ThreadTeam
     static void* body;
     static int count, grain, chunks, next, fromEnd;
     static volatile int open, inside, callers;
-    static Exception? failure;
+    static ExceptionDispatchInfo? failure;
 
     [ThreadStatic] static bool isHelper;
 
@@ -54,7 +55,10 @@ public static unsafe class ThreadTeam
         }
     }
 
-    /// <summary>Runs <paramref name="body"/> over 0 to <paramref name="count"/> - 1 in chunks of <paramref name="grain"/> indices.</summary>
+    /// <summary>
+    /// Runs <paramref name="body"/> over 0 to <paramref name="count"/> - 1 in chunks of <paramref name="grain"/> indices. What a chunk throws reaches the caller, whichever thread it was on;
+    /// where several do, one of them.
+    /// </summary>
     public static void For<TBody>(int count, int grain, TBody body) where TBody : struct, IParallelBody
     {
         int chunks = (int)(((long)count + grain - 1) / grain);
@@ -92,7 +96,7 @@ public static unsafe class ThreadTeam
             Interlocked.Exchange(ref open, 0);
             SpinWait spin = default;
             while (inside != 0) spin.SpinOnce(sleep1Threshold: -1);
-            if (failure is { } thrown) throw new AggregateException(thrown);
+            failure?.Throw();
         }
         finally
         {
@@ -125,7 +129,7 @@ public static unsafe class ThreadTeam
         }
         catch (Exception e)
         {
-            failure = e;
+            failure = ExceptionDispatchInfo.Capture(e);
         }
     }
 

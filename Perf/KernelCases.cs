@@ -119,7 +119,7 @@ static class KernelCases
     /// Something that is differentiated, where it trains, with a gradient drawn for its output. <paramref name="reference"/> computes the same of float64 tensors; of inputs and
     /// results, <paramref name="part"/> is compared.
     /// </summary>
-    static Prepared Differentiable(bool training, Tensor[] inputs, Func<Tensor[], Tensor> f, Func<Tensor[], Tensor> reference, Func<Tensor, Tensor> part)
+    public static Prepared Differentiable(bool training, Tensor[] inputs, Func<Tensor[], Tensor> f, Func<Tensor[], Tensor> reference, Func<Tensor, Tensor> part)
     {
         Shape shape;
         using (Step()) shape = f(inputs).Shape;
@@ -156,7 +156,8 @@ static class KernelCases
 
     static Tape.Scope Step() => Tape.Step();
 
-    static Tensor Draw(Philox random, params int[] shape)
+    /// <summary>A tensor of its own of uniform numbers from -2 to 2.</summary>
+    public static Tensor Draw(Philox random, params int[] shape)
     {
         Tensor tensor = Tensor.Persistent(new Shape(shape));
         float[] values = new float[tensor.Count];

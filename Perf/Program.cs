@@ -12,6 +12,7 @@ Option<string?> peer = new("--peer") { Description = "torch: PyTorch beside it, 
 peer.AcceptOnlyFromAmong("torch");
 Option<string?> roofline = new("--roofline") { Description = "Draws the cases below what the machine can do, as SVG.", HelpName = "FILE" };
 Command cpu = Suite("cpu", "The CPU's kernels, checked against float64 and timed.", KernelCases.All);
+Command operations = Suite("operations", "The CPU's other operations, on a million elements and on few, checked against float64 and timed.", OperationCases.All);
 Command train = Suite("train", "Whole training steps, checked against float64 and timed.", TrainingCases.All);
 
 Option<string?> picture = new("--out") { Description = "Draws the first table as SVG.", HelpName = "FILE" };
@@ -44,7 +45,7 @@ Option<string> filter = new("--filter") { Description = "Which, by a pattern.", 
 Command micro = new("micro", "What a step pays beside its arithmetic, by BenchmarkDotNet.") { filter };
 micro.SetAction(arguments => Micro.Run(arguments.GetValue(filter)!));
 
-return new RootCommand("Checks results, then times what computes them.") { cpu, train, scaling, micro, gpu }.Parse(args).Invoke();
+return new RootCommand("Checks results, then times what computes them.") { cpu, operations, train, scaling, micro, gpu }.Parse(args).Invoke();
 
 Command Suite(string name, string description, IEnumerable<Case> cases)
 {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 using System.Text.Json;
 
 namespace NeuralMemory.Perf;
@@ -10,8 +11,9 @@ namespace NeuralMemory.Perf;
 sealed class TorchPeer : IDisposable
 {
     readonly Process process;
+    readonly StringBuilder errors;
 
-    TorchPeer(Process process, int threads, string version) => (this.process, Threads, Version) = (process, threads, version);
+    TorchPeer(Process process, StringBuilder errors, int threads, string version) => (this.process, this.errors, Threads, Version) = (process, errors, threads, version);
 
     public int Threads { get; }
 
@@ -37,8 +39,10 @@ sealed class TorchPeer : IDisposable
             try
             {
                 Process process = Process.Start(start)!;
-                if (process.StandardOutput.ReadLine() is { } line) return new(process, threads, JsonDocument.Parse(line).RootElement.GetProperty("version").GetString()!);
-                why = process.StandardError.ReadToEnd().Trim().Split('\n')[^1];
+                StringBuilder errors = Errors(process);
+                if (process.StandardOutput.ReadLine() is { } line) return new(process, errors, threads, JsonDocument.Parse(line).RootElement.GetProperty("version").GetString()!);
+                process.WaitForExit();
+                why = errors.ToString().Trim().Split('\n')[^1];
             }
             catch (System.ComponentModel.Win32Exception e)
             {
@@ -46,6 +50,15 @@ sealed class TorchPeer : IDisposable
             }
         }
         return null;
+    }
+
+    /// <summary>What it writes to its standard error, read as it comes: were the pipe full, it would wait for a reader.</summary>
+    static StringBuilder Errors(Process process)
+    {
+        StringBuilder errors = new();
+        process.ErrorDataReceived += (_, e) => errors.AppendLine(e.Data);
+        process.BeginErrorReadLine();
+        return errors;
     }
 
     /// <summary>Makes a case's inputs; false where this peer does not know it.</summary>
@@ -58,9 +71,9 @@ sealed class TorchPeer : IDisposable
     {
         process.StandardInput.WriteLine(JsonSerializer.Serialize(question));
         process.StandardInput.Flush();
-        return process.StandardOutput.ReadLine() is { } line
-            ? JsonDocument.Parse(line).RootElement
-            : throw new InvalidOperationException($"PyTorch ended: {process.StandardError.ReadToEnd()}");
+        if (process.StandardOutput.ReadLine() is { } line) return JsonDocument.Parse(line).RootElement;
+        process.WaitForExit();
+        throw new InvalidOperationException($"PyTorch ended: {errors}");
     }
 
     public void Dispose()

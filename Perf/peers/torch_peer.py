@@ -1,4 +1,4 @@
-"""PyTorch's side of the cases of `Perf -- cpu --peer torch`: reads a line of JSON, answers with one.
+"""PyTorch's side of the cases of `Perf -- cpu --peer torch`, and of `operations` and `train`: reads a line of JSON, answers with one.
 
 {"name": .., "shape": ..} makes a case's inputs; {"seconds": s} runs it for about s seconds and answers with the mean seconds of a run.
 Every case is what a user of PyTorch would write.
@@ -54,6 +54,11 @@ def attention(causal, training):
             return scores.softmax(-1) @ v
         return differentiable(f, [draw(b, h, l, d) for _ in range(3)], training)
     return prepare
+
+
+def operation(inputs, f, training):
+    """A function of the tensors that inputs makes of a case's sizes."""
+    return lambda *shape: differentiable(f, inputs(*shape), training)
 
 
 def function(f, training=False):
@@ -264,7 +269,51 @@ ELEMENTWISE = {
     "exp": torch.exp, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "gelu": F.gelu, "gelu-tanh": lambda x: F.gelu(x, approximate="tanh"), "softplus": F.softplus,
     "softmax": lambda x: x.softmax(-1), "layer-norm": layer_norm,
 }
+
+
+def one(*shape):
+    return [draw(*shape)]
+
+
+def two(*shape):
+    return [draw(*shape), draw(*shape)]
+
+
+def selecting(f, *kept):
+    """A function of a matrix and of random indices, with the sizes that kept names of those of the case."""
+    def prepare(training):
+        def of_shape(rows, columns, count):
+            sizes = [(rows, columns, count)[i] for i in kept]
+            indices = torch.randint(columns if f is torch.gather else rows, sizes)
+            return differentiable(lambda x: F.embedding(indices, x) if f is F.embedding else f(x, 1 if f is torch.gather else 0, indices), [draw(rows, columns)], training)
+        return of_shape
+    return prepare
+
+
+OPERATIONS = {
+    "relu": (one, F.relu), "clamp": (one, lambda x: x.clamp(-1, 1)), "silu": (one, F.silu), "elu": (one, F.elu), "erf": (one, torch.erf), "sin": (one, torch.sin),
+    "log": (one, lambda x: (x.abs() + .5).log()), "sqrt": (one, lambda x: (x.abs() + .5).sqrt()), "pow": (one, lambda x: (x.abs() + .5).pow(2.5)), "dropout": (one, F.dropout),
+    "add": (two, torch.add), "mul": (two, torch.mul), "div": (two, torch.div), "maximum": (two, torch.maximum), "where": (two, lambda x, y: torch.where(x != 0, x, y)),
+    "add-row": (lambda m, n: [draw(m, n), draw(n)], torch.add), "add-column": (lambda m, n: [draw(m, n), draw(m, 1)], torch.add),
+    "sum": (one, torch.sum), "sum-last": (one, lambda x: x.sum(-1)), "sum-first": (one, lambda x: x.sum(0)), "mean": (one, torch.mean),
+    "max-last": (one, lambda x: x.amax(-1)), "max-first": (one, lambda x: x.amax(0)), "argmax": (one, lambda x: x.argmax(-1)),
+    "variance": (one, lambda x: x.var(-1)), "norm": (one, lambda x: x.norm(dim=-1)), "cosine": (two, lambda x, y: F.cosine_similarity(x, y, -1)),
+    "logsumexp": (one, lambda x: x.logsumexp(-1)), "log-softmax": (one, lambda x: x.log_softmax(-1)), "softmax-first": (one, lambda x: x.softmax(0)),
+    "rms-norm": (lambda m, n: [draw(m, n), draw(n)], lambda x, w: x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * w),
+    "cumsum-last": (one, lambda x: x.cumsum(-1)), "cumsum-first": (one, lambda x: x.cumsum(0)),
+    "mse": (two, F.mse_loss), "smooth-l1": (two, F.smooth_l1_loss), "bce": (two, F.binary_cross_entropy_with_logits),
+    "transpose": (one, lambda x: x.t().contiguous()), "permute": (one, lambda x: x.permute(0, 2, 1, 3).contiguous()),
+    "stack": (lambda n, *shape: [draw(*shape) for _ in range(n)], lambda *x: torch.stack(x)), "concat": (lambda m, n: [draw(m, n // 2), draw(m, n // 2)], lambda *x: torch.cat(x, -1)),
+    "sort": (one, lambda x: x.sort(-1)[0]),
+    "bmm": (lambda b, m, k, n: [draw(b, m, k), draw(b, k, n)], torch.bmm), "matvec": (lambda m, n: [draw(m, n), draw(n, 1)], torch.matmul),
+    "conv1d": (lambda b, i, t, o, k: [draw(b, i, t), draw(o, i, k)], lambda x, w: F.conv1d(x, w, padding=w.shape[2] // 2)),
+    "depthwise": (lambda b, c, t, k: [draw(b, c, t), draw(c, 1, k)], lambda x, w: F.conv1d(x, w, padding=w.shape[2] - 1, groups=w.shape[0])),
+    "linear": (lambda b, i, o: [draw(b, i), draw(o, i), draw(o)], F.linear),
+}
+SELECTIONS = {"embedding": selecting(F.embedding, 2), "index-select": selecting(torch.index_select, 2), "gather": selecting(torch.gather, 0, 2)}
 CASES = {
+    **{f"{name}{'-training' if t else ''}": operation(inputs, f, t) for name, (inputs, f) in OPERATIONS.items() for t in (False, True)},
+    **{f"{name}{'-training' if t else ''}": prepare(t) for name, prepare in SELECTIONS.items() for t in (False, True)},
     "matmul": product(""), "matmul-nt": product("nt"), "matmul-tn": product("tn"),
     **{f"attention{'-causal' if c else ''}{'-training' if t else ''}": attention(c, t) for c in (False, True) for t in (False, True)},
     **{name: function(f) for name, f in ELEMENTWISE.items()},

@@ -59,9 +59,9 @@ public class SpeedTests
 
     /// <summary>Small cases of every kind; the large ones take the same way, and minutes.</summary>
     [Test]
-    public void Cases_are_what_float64_says([Values("12x4x64x32", "32x100x92", "1x22x29x100", "16x15x16x16x2x64")] string shape)
+    public void Cases_are_what_float64_says([Values("12x4x64x32", "32x100x92", "1x22x29x100", "16x15x16x16x2x64", "32x100", "1000x128x8192", "8x256x512x4")] string shape)
     {
-        Case[] cases = [.. KernelCases.All.Concat(TrainingCases.All).Where(c => c.Shape == shape)];
+        Case[] cases = [.. KernelCases.All.Concat(OperationCases.All).Concat(TrainingCases.All).Where(c => c.Shape == shape)];
         Assert.That(cases, Is.Not.Empty);
         foreach (Case c in cases)
         {
@@ -69,6 +69,14 @@ public class SpeedTests
             Assert.That(prepared.Error(), Is.LessThanOrEqualTo(prepared.Limit), c.Name);
             Assert.That(prepared.Run, Throws.Nothing, c.Name);
         }
+    }
+
+    [Test]
+    public void The_peer_knows_every_case_by_its_name()
+    {
+        string peer = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "peers", "torch_peer.py"));
+        foreach (string name in KernelCases.All.Concat(OperationCases.All).Concat(TrainingCases.All).Select(c => c.Name.Replace("-training", "", StringComparison.Ordinal)).Distinct())
+            Assert.That(peer, Does.Contain($"\"{name}\":").Or.Contain($"f\"{name.Replace("-causal", "", StringComparison.Ordinal)}{{"));
     }
 
     [Test]
