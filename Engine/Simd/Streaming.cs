@@ -14,6 +14,7 @@ static unsafe class Streaming
     const long LeastBytes = 8 << 20;
 
     /// <summary>Whether whole vectors from <paramref name="to"/> on, of a result with <paramref name="count"/> elements, are to be written past the cache.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Suits<V, T>(T* to, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> =>
         Suits<V, T>(to, (long)count * sizeof(T));
 

@@ -1,4 +1,3 @@
-using System.Numerics;
 using ILGPU;
 using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
@@ -39,35 +38,15 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
         Tensor y = Tensor.Empty(Shape.Broadcast(a.Shape, b.Shape, F.Name), a.DType);
         if (GpuBackend.Current is { } gpu)
             gpu.LaunchEach(new(StridedLoop.Broadcast(y.Shape, a, b, y), a, b, y), new GpuForward(function, gpu.View(a), gpu.View(b), gpu.View(y)));
-        else Cpu.For(y.DType, y.Count, Cpu.Grain, new Forward(function, a, b, y));
+        else ElementLoop<Forward>.Run(new(function), y, a, b);
         Record(y, a, b)?.function = function;
         return y;
     }
 
-    readonly struct Forward(F function, Tensor a, Tensor b, Tensor y) : ICpuKernel
+    readonly struct Forward(F f) : IElement
     {
-        readonly StridedLoop loop = StridedLoop.Broadcast(y.Shape, a, b);
-
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            F f = function;
-            int strideA = loop.InnerStride(0), strideB = loop.InnerStride(1);
-            for (int length; start < end; start += length)
-            {
-                length = Math.Min(loop.Locate(start, out long oa, out long ob, out _, out _), end - start);
-                T* pa = a.Pointer<T>() + oa, pb = b.Pointer<T>() + ob, py = y.Pointer<T>() + start;
-                int i = 0;
-                bool streams = Streaming.Suits<V, T>(py, y.Count);
-                if (strideA == 1 && strideB == 1)
-                    for (; i <= length - V.Count; i += V.Count) Streaming.Store(py + i, f.Value(V.Load(pa + i), V.Load(pb + i)), streams);
-                for (; i < length; i += V.Count)
-                {
-                    V va = Lanes.Load<V, T>(pa + (long)i * strideA, strideA, length - i), vb = Lanes.Load<V, T>(pb + (long)i * strideB, strideB, length - i);
-                    Lanes.Store(py + i, 1, f.Value(va, vb), length - i);
-                }
-            }
-            Streaming.End();
-        }
+        public static int Arguments => 0b00011;
+        public V Of<V>(V a, V b, V c, V d, V old) where V : struct, ISimd<V> => f.Value(a, b);
     }
 
     /// <summary>dL/da += dL/dy df/da, summed over the dimensions in which a was repeated; likewise for b.</summary>
@@ -88,9 +67,10 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
             Summation.AddInto(dy, gradient, slope);
             return;
         }
-        Tensor full = Broadcasting.BeginGradient(gradient, y.Shape);
+        Tensor full = Broadcasting.BeginGradient(gradient, y.Shape, ref isZero);
+        Reads reads = TSide.Slope(function, Reads.Argument(0), Reads.Argument(1), Reads.Argument(2));
         if (GpuBackend.Current is { } gpu) Launch<TSide>(gpu, Input(0), Input(1), y, dy, full);
-        else Cpu.For(y.DType, y.Count, Cpu.Grain, new BackwardKernel<TSide>(function, Input(0), Input(1), y, dy, full, isZero));
+        else ElementLoop<Slope<TSide>>.Run(new(function), full, reads[0] ? Input(0) : default, reads[1] ? Input(1) : default, reads[2] ? y : default, dy, isZero);
         Broadcasting.EndGradient(gradient, full);
     }
 
@@ -109,36 +89,10 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
         public static V Slope<V>(F f, V a, V b, V y) where V : struct, ISimd<V> => f.SlopeB(a, b, y);
     }
 
-    readonly struct BackwardKernel<TSide>(F function, Tensor a, Tensor b, Tensor y, Tensor dy, Tensor target, bool isZero) : ICpuKernel where TSide : struct, ISide
+    readonly struct Slope<TSide>(F f) : IElement where TSide : struct, ISide
     {
-        readonly StridedLoop loop = F.HasConstantSlopes ? StridedLoop.Broadcast(y.Shape, target, target, target) : StridedLoop.Broadcast(y.Shape, a, b, target);
-
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            F f = function;
-            bool add = !isZero;
-            int strideA = loop.InnerStride(0), strideB = loop.InnerStride(1), strideD = loop.InnerStride(2);
-            for (int length; start < end; start += length)
-            {
-                length = Math.Min(loop.Locate(start, out long oa, out long ob, out long od, out _), end - start);
-                T* pa = a.Pointer<T>() + oa, pb = b.Pointer<T>() + ob, py = y.Pointer<T>() + start, pdy = dy.Pointer<T>() + start, pd = target.Pointer<T>() + od;
-                int i = 0;
-                if (strideA == 1 && strideB == 1 && strideD == 1)
-                    for (; i <= length - V.Count; i += V.Count)
-                    {
-                        V slope = F.HasConstantSlopes ? TSide.Slope<V>(f, default, default, default) : TSide.Slope(f, V.Load(pa + i), V.Load(pb + i), V.Load(py + i));
-                        V.Store(pd + i, V.Fma(V.Load(pdy + i), slope, add ? V.Load(pd + i) : V.Zero));
-                    }
-                for (; i < length; i += V.Count)
-                {
-                    int count = length - i;
-                    V slope = F.HasConstantSlopes ? TSide.Slope<V>(f, default, default, default) : TSide.Slope(f,
-                        Lanes.Load<V, T>(pa + (long)i * strideA, strideA, count), Lanes.Load<V, T>(pb + (long)i * strideB, strideB, count), Lanes.Load<V, T>(py + i, 1, count));
-                    V old = add ? Lanes.Load<V, T>(pd + (long)i * strideD, strideD, count) : V.Zero;
-                    Lanes.Store(pd + (long)i * strideD, strideD, V.Fma(Lanes.Load<V, T>(pdy + i, 1, count), slope, old), count);
-                }
-            }
-        }
+        public static int Arguments => 0b11111;
+        public V Of<V>(V a, V b, V y, V dy, V gradient) where V : struct, ISimd<V> => V.Fma(dy, TSide.Slope(f, a, b, y), gradient);
     }
 
     void Launch<TSide>(GpuBackend gpu, Tensor a, Tensor b, Tensor y, Tensor dy, Tensor target) where TSide : struct, ISide

@@ -1,4 +1,3 @@
-using System.Numerics;
 using ILGPU;
 using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
@@ -40,34 +39,15 @@ public sealed unsafe class Ternary<F> : Operation<Ternary<F>> where F : struct, 
         Tensor y = Tensor.Empty(Shape.Broadcast(Shape.Broadcast(a.Shape, b.Shape, F.Name), c.Shape, F.Name), a.DType);
         if (GpuBackend.Current is { } gpu)
             gpu.LaunchEach(new(StridedLoop.Broadcast(y.Shape, a, b, c, y), a, b, c, y), new GpuForward(function, gpu.View(a), gpu.View(b), gpu.View(c), gpu.View(y)));
-        else Cpu.For(y.DType, y.Count, Cpu.Grain, new Forward(function, a, b, c, y));
+        else ElementLoop<Forward>.Run(new(function), y, a, b, c);
         Record(y, a, b, c)?.function = function;
         return y;
     }
 
-    readonly struct Forward(F function, Tensor a, Tensor b, Tensor c, Tensor y) : ICpuKernel
+    readonly struct Forward(F f) : IElement
     {
-        readonly StridedLoop loop = StridedLoop.Broadcast(y.Shape, a, b, c);
-
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            F f = function;
-            int strideA = loop.InnerStride(0), strideB = loop.InnerStride(1), strideC = loop.InnerStride(2);
-            for (int length; start < end; start += length)
-            {
-                length = Math.Min(loop.Locate(start, out long oa, out long ob, out long oc, out _), end - start);
-                T* pa = a.Pointer<T>() + oa, pb = b.Pointer<T>() + ob, pc = c.Pointer<T>() + oc, py = y.Pointer<T>() + start;
-                int i = 0;
-                if (strideA == 1 && strideB == 1 && strideC == 1)
-                    for (; i <= length - V.Count; i += V.Count) V.Store(py + i, f.Value(V.Load(pa + i), V.Load(pb + i), V.Load(pc + i)));
-                for (; i < length; i += V.Count)
-                {
-                    int count = length - i;
-                    V va = Lanes.Load<V, T>(pa + (long)i * strideA, strideA, count), vb = Lanes.Load<V, T>(pb + (long)i * strideB, strideB, count);
-                    Lanes.Store(py + i, 1, f.Value(va, vb, Lanes.Load<V, T>(pc + (long)i * strideC, strideC, count)), count);
-                }
-            }
-        }
+        public static int Arguments => 0b00111;
+        public V Of<V>(V a, V b, V c, V d, V old) where V : struct, ISimd<V> => f.Value(a, b, c);
     }
 
     /// <summary>dL/da += dL/dy df/da, summed over the dimensions in which a was repeated; likewise for b and c.</summary>
@@ -80,9 +60,12 @@ public sealed unsafe class Ternary<F> : Operation<Ternary<F>> where F : struct, 
 
     void Accumulate<TSide>(int side) where TSide : struct, ISide
     {
-        Tensor y = Output(), gradient = InputGradient(side), full = Broadcasting.BeginGradient(gradient, y.Shape);
-        if (GpuBackend.Current is { } gpu) Launch<TSide>(gpu, Input(0), Input(1), Input(2), OutputGradient(), full);
-        else Cpu.For(y.DType, y.Count, Cpu.Grain, new BackwardKernel<TSide>(function, Input(0), Input(1), Input(2), OutputGradient(), full));
+        Tensor y = Output(), dy = OutputGradient();
+        bool isZero = false;
+        Tensor gradient = Input(side).Shape == y.Shape ? InputGradient(side, out isZero) : InputGradient(side), full = Broadcasting.BeginGradient(gradient, y.Shape, ref isZero);
+        Reads reads = TSide.Slope(function, Reads.Argument(0), Reads.Argument(1), Reads.Argument(2));
+        if (GpuBackend.Current is { } gpu) Launch<TSide>(gpu, Input(0), Input(1), Input(2), dy, full);
+        else ElementLoop<Slope<TSide>>.Run(new(function), full, reads[0] ? Input(0) : default, reads[1] ? Input(1) : default, reads[2] ? Input(2) : default, dy, isZero);
         Broadcasting.EndGradient(gradient, full);
     }
 
@@ -106,32 +89,10 @@ public sealed unsafe class Ternary<F> : Operation<Ternary<F>> where F : struct, 
         public static V Slope<V>(F f, V a, V b, V c) where V : struct, ISimd<V> => f.SlopeC(a, b, c);
     }
 
-    readonly struct BackwardKernel<TSide>(F function, Tensor a, Tensor b, Tensor c, Tensor dy, Tensor target) : ICpuKernel where TSide : struct, ISide
+    readonly struct Slope<TSide>(F f) : IElement where TSide : struct, ISide
     {
-        readonly StridedLoop loop = StridedLoop.Broadcast(dy.Shape, a, b, c, target);
-
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            F f = function;
-            int strideA = loop.InnerStride(0), strideB = loop.InnerStride(1), strideC = loop.InnerStride(2), strideD = loop.InnerStride(3);
-            for (int length; start < end; start += length)
-            {
-                length = Math.Min(loop.Locate(start, out long oa, out long ob, out long oc, out long od), end - start);
-                T* pa = a.Pointer<T>() + oa, pb = b.Pointer<T>() + ob, pc = c.Pointer<T>() + oc, pdy = dy.Pointer<T>() + start, pd = target.Pointer<T>() + od;
-                int i = 0;
-                if (strideA == 1 && strideB == 1 && strideC == 1 && strideD == 1)
-                    for (; i <= length - V.Count; i += V.Count)
-                        V.Store(pd + i, V.Fma(V.Load(pdy + i), TSide.Slope(f, V.Load(pa + i), V.Load(pb + i), V.Load(pc + i)), V.Load(pd + i)));
-                for (; i < length; i += V.Count)
-                {
-                    int count = length - i;
-                    V va = Lanes.Load<V, T>(pa + (long)i * strideA, strideA, count), vb = Lanes.Load<V, T>(pb + (long)i * strideB, strideB, count);
-                    V slope = TSide.Slope(f, va, vb, Lanes.Load<V, T>(pc + (long)i * strideC, strideC, count));
-                    V old = Lanes.Load<V, T>(pd + (long)i * strideD, strideD, count);
-                    Lanes.Store(pd + (long)i * strideD, strideD, V.Fma(Lanes.Load<V, T>(pdy + i, 1, count), slope, old), count);
-                }
-            }
-        }
+        public static int Arguments => 0b11111;
+        public V Of<V>(V a, V b, V c, V dy, V gradient) where V : struct, ISimd<V> => V.Fma(dy, TSide.Slope(f, a, b, c), gradient);
     }
 
     void Launch<TSide>(GpuBackend gpu, Tensor a, Tensor b, Tensor c, Tensor dy, Tensor target) where TSide : struct, ISide

@@ -1,4 +1,3 @@
-using System.Numerics;
 using ILGPU;
 using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
@@ -33,71 +32,31 @@ public sealed unsafe class Unary<F> : Operation<Unary<F>> where F : struct, IUna
         Require.Float(F.Name, x);
         Tensor y = Tensor.Empty(x.Shape, x.DType);
         if (GpuBackend.Current is { } gpu) gpu.LaunchEach(new(new(x.Shape, x.Strides, y.Strides), x, y), new GpuForward(function, gpu.View(x), gpu.View(y)));
-        else Cpu.For(x.DType, x.Count, Cpu.Grain, new Forward(function, x, y));
+        else ElementLoop<Forward>.Run(new(function), y, x);
         Record(y, x)?.function = function;
         return y;
     }
 
-    readonly struct Forward(F function, Tensor x, Tensor y) : ICpuKernel
+    readonly struct Forward(F f) : IElement
     {
-        readonly StridedLoop loop = new(x.Shape, x.Strides, y.Strides);
-
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            F f = function;
-            int strideX = loop.InnerStride(0);
-            for (int length; start < end; start += length)
-            {
-                length = Math.Min(loop.Locate(start, out long ox, out long oy, out _, out _), end - start);
-                T* px = x.Pointer<T>() + ox, py = y.Pointer<T>() + oy;
-                int i = 0;
-                bool streams = Streaming.Suits<V, T>(py, y.Count);
-                if (strideX == 1)
-                    for (; i <= length - V.Count; i += V.Count) Streaming.Store(py + i, f.Value(V.Load(px + i)), streams);
-                for (; i < length; i += V.Count)
-                    Lanes.Store(py + i, 1, f.Value(Lanes.Load<V, T>(px + (long)i * strideX, strideX, length - i)), length - i);
-            }
-            Streaming.End();
-        }
+        public static int Arguments => 0b00001;
+        public V Of<V>(V x, V b, V c, V d, V old) where V : struct, ISimd<V> => f.Value(x);
     }
 
     /// <summary>dL/dx += dL/dy f'(x).</summary>
     protected override void Backward()
     {
         Tensor x = Input(0), y = Output(), dy = OutputGradient(), dx = InputGradient(0, out bool isZero);
+        Reads reads = function.Slope(Reads.Argument(0), Reads.Argument(1));
         if (GpuBackend.Current is { } gpu)
             gpu.LaunchEach(new(new(x.Shape, x.Strides, y.Strides, dx.Strides, dy.Strides), x, y, dx, dy), new GpuBackward(function, gpu.View(x), gpu.View(y), gpu.View(dy), gpu.View(dx)));
-        else Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel(function, x, y, dy, dx, isZero));
+        else ElementLoop<Slope>.Run(new(function), dx, reads[0] ? x : default, reads[1] ? y : default, d: dy, isZero: isZero);
     }
 
-    readonly struct BackwardKernel(F function, Tensor x, Tensor y, Tensor dy, Tensor dx, bool isZero) : ICpuKernel
+    readonly struct Slope(F f) : IElement
     {
-        readonly StridedLoop loop = new(x.Shape, x.Strides, y.Strides, dx.Strides);
-
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            F f = function;
-            bool add = !isZero;
-            int strideX = loop.InnerStride(0), strideDx = loop.InnerStride(2);
-            for (int length; start < end; start += length)
-            {
-                length = Math.Min(loop.Locate(start, out long ox, out long oy, out long odx, out _), end - start);
-                T* px = x.Pointer<T>() + ox, py = y.Pointer<T>() + oy, pdy = dy.Pointer<T>() + oy, pdx = dx.Pointer<T>() + odx;
-                int i = 0;
-                bool streams = isZero && Streaming.Suits<V, T>(pdx, x.Count);
-                if (strideX == 1 && strideDx == 1)
-                    for (; i <= length - V.Count; i += V.Count)
-                        Streaming.Store(pdx + i, V.Fma(V.Load(pdy + i), f.Slope(V.Load(px + i), V.Load(py + i)), add ? V.Load(pdx + i) : V.Zero), streams);
-                for (; i < length; i += V.Count)
-                {
-                    int count = length - i;
-                    V slope = f.Slope(Lanes.Load<V, T>(px + (long)i * strideX, strideX, count), Lanes.Load<V, T>(py + i, 1, count));
-                    V old = add ? Lanes.Load<V, T>(pdx + (long)i * strideDx, strideDx, count) : V.Zero;
-                    Lanes.Store(pdx + (long)i * strideDx, strideDx, V.Fma(Lanes.Load<V, T>(pdy + i, 1, count), slope, old), count);
-                }
-            }
-            Streaming.End();
-        }
+        public static int Arguments => 0b11011;
+        public V Of<V>(V x, V y, V c, V dy, V dx) where V : struct, ISimd<V> => V.Fma(dy, f.Slope(x, y), dx);
     }
 
     readonly struct GpuForward(F function, ArrayView<float> x, ArrayView<float> y) : IGpuElements
