@@ -72,12 +72,15 @@ readonly unsafe struct ElementLoop<E>(E element, Tensor result, Tensor a, Tensor
         {
             V oneA = repeatsA ? V.Create(*a) : V.Zero, oneB = repeatsB ? V.Create(*b) : V.Zero, oneC = repeatsC ? V.Create(*c) : V.Zero;
             bool streams = !adds && Streaming.Suits<V, T>(y, size);
-            int i = 0;
-            for (; i <= length - V.Count; i += V.Count)
-            {
-                V va = repeatsA ? oneA : Next<V, T>(0, a + i), vb = repeatsB ? oneB : Next<V, T>(1, b + i), vc = repeatsC ? oneC : Next<V, T>(2, c + i);
-                Streaming.Store(y + i, element.Of(va, vb, vc, Next<V, T>(3, d + i), adds ? V.Load(y + i) : V.Zero), streams);
-            }
+            int i = 0, last = length - V.Count;
+            if (i <= last)
+                do                                                      // the form of loop in front of which the JIT puts a formula's constants
+                {
+                    V va = repeatsA ? oneA : Next<V, T>(0, a + i), vb = repeatsB ? oneB : Next<V, T>(1, b + i), vc = repeatsC ? oneC : Next<V, T>(2, c + i);
+                    Streaming.Store(y + i, element.Of(va, vb, vc, Next<V, T>(3, d + i), adds ? V.Load(y + i) : V.Zero), streams);
+                    i += V.Count;
+                }
+                while (i <= last);
             int rest = length - i;
             if (rest > 0)
             {
