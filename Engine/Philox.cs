@@ -1,3 +1,7 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
 namespace NeuralMemory;
 
 /// <summary>
@@ -95,5 +99,41 @@ public sealed class Philox
             k1 += 0xBB67AE85;
         }
         return (c0, c1, c2, c3);
+    }
+
+    /// <summary>
+    /// The numbers from 4 <paramref name="block"/> on of a sequence, as many as <paramref name="numbers"/> has room for: the same as <see cref="Block"/> gives, several times as fast.
+    /// </summary>
+    public static void Fill(ulong seed, ulong stream, ulong block, Span<uint> numbers)
+    {
+        if (Avx2.IsSupported)
+            for (; numbers.Length >= 16; numbers = numbers[16..], block += 4) FourBlocks(seed, stream, block, numbers);
+        for (; numbers.Length > 0; numbers = numbers[Math.Min(4, numbers.Length)..], block++)
+        {
+            (uint a, uint b, uint c, uint d) = Block(seed, stream, block);
+            numbers[0] = a;
+            if (numbers.Length > 1) numbers[1] = b;
+            if (numbers.Length > 2) numbers[2] = c;
+            if (numbers.Length > 3) numbers[3] = d;
+        }
+    }
+
+    // Four counters side by side, a word in the lower half of each lane: the product of two lower halves fills the lane, and what is left in upper halves is never looked at.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void FourBlocks(ulong seed, ulong stream, ulong block, Span<uint> numbers)
+    {
+        // In this order the halves of 128 bits, which instructions that interleave do not mix, come out as neighbours.
+        Vector256<ulong> c0 = Vector256.Create(block, block + 2, block + 1, block + 3), c1 = c0 >> 32, c2 = Vector256.Create(stream), c3 = c2 >> 32;
+        uint k0 = (uint)seed, k1 = (uint)(seed >> 32);
+        for (int round = 0; round < 10; round++)
+        {
+            Vector256<ulong> p0 = Avx2.Multiply(c0.AsUInt32(), Vector256.Create(0xD2511F53ul).AsUInt32()), p1 = Avx2.Multiply(c2.AsUInt32(), Vector256.Create(0xCD9E8D57ul).AsUInt32());
+            (c0, c1, c2, c3) = ((p1 >> 32) ^ c1 ^ Vector256.Create((ulong)k0), p1, (p0 >> 32) ^ c3 ^ Vector256.Create((ulong)k1), p0);
+            k0 += 0x9E3779B9;
+            k1 += 0xBB67AE85;
+        }
+        Vector256<ulong> word = Vector256.Create((ulong)uint.MaxValue), first = (c0 & word) | (c1 << 32), second = (c2 & word) | (c3 << 32);
+        Avx2.UnpackLow(first, second).AsUInt32().CopyTo(numbers);
+        Avx2.UnpackHigh(first, second).AsUInt32().CopyTo(numbers[8..]);
     }
 }

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.Intrinsics;
 using ILGPU;
 using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
@@ -42,23 +43,32 @@ sealed unsafe class Drop : Operation<Drop>
         else Cpu.For(from.DType, from.Count, Cpu.Grain, new MultiplyAdd(mask, from, to, accumulate));
     }
 
+    /// <summary>The most elements whose factors are made at once: they stay in the cache until they are used.</summary>
+    const int Piece = 256;
+
     /// <summary>The factors m of all elements.</summary>
     public readonly struct Mask(double probability, ulong seed, ulong stream, ulong first)
     {
         readonly uint limit = (uint)(probability * 4294967296.0);
         readonly double kept = 1 / (1 - probability);
 
-        /// <summary>Writes the factors of the elements from number <paramref name="start"/> on.</summary>
+        /// <summary>Writes the factors of at most <see cref="Piece"/> elements from number <paramref name="start"/> on.</summary>
         public void Fill<T>(int start, Span<T> factors) where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             ulong n = first + (ulong)start;
+            int before = (int)(n % 4), i = 0;
             T kept = T.CreateTruncating(this.kept);
-            Span<uint> bits = stackalloc uint[4];
-            for (int i = 0; i < factors.Length;)
-            {
-                (bits[0], bits[1], bits[2], bits[3]) = Philox.Block(seed, stream, n / 4);
-                for (int k = (int)(n % 4); k < 4 && i < factors.Length; k++, n++) factors[i++] = bits[k] < limit ? T.Zero : kept;
-            }
+            Span<uint> bits = stackalloc uint[Piece + 3];
+            bits = bits[..(before + factors.Length)];
+            Philox.Fill(seed, stream, n / 4, bits);
+            bits = bits[before..];
+            if (typeof(T) == typeof(float) && Vector256.IsHardwareAccelerated)
+                for (; i <= factors.Length - Vector256<uint>.Count; i += Vector256<uint>.Count)
+                {
+                    Vector256<uint> dropped = Vector256.LessThan(Vector256.Create<uint>(bits[i..]), Vector256.Create(limit));
+                    Vector256.AndNot(Vector256.Create(kept), dropped.As<uint, T>()).CopyTo(factors[i..]);
+                }
+            for (; i < factors.Length; i++) factors[i] = bits[i] < limit ? T.Zero : kept;
         }
 
         /// <summary>The factors of four elements on a GPU, the first of which has a number that is a multiple of four, as has the sequence's: they are one block's.</summary>
@@ -72,8 +82,6 @@ sealed unsafe class Drop : Operation<Drop>
 
     readonly struct MultiplyAdd(Mask mask, Tensor from, Tensor to, bool Accumulate) : ICpuKernel
     {
-        const int Piece = 256;
-
         readonly StridedLoop loop = new(from.Shape, from.Strides, to.Strides);
 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>

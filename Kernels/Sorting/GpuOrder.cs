@@ -5,7 +5,7 @@ using NeuralMemory.Gpu;
 namespace NeuralMemory;
 
 /// <summary>
-/// What <see cref="Order{T}"/> is to a CPU: runs of up to 2048 elements are sorted in shared memory by a bitonic network (Batcher 1968), and merged two by two, each element finding its place by
+/// What <see cref="Order{T, K}"/> is to a CPU: runs of up to 2048 elements are sorted in shared memory by a bitonic network (Batcher 1968), and merged two by two, each element finding its place by
 /// bisection in the other run. Equal elements are told apart by where they stand, so there is one order only.
 /// </summary>
 static class GpuOrder

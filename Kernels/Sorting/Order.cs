@@ -1,56 +1,108 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace NeuralMemory;
 
 /// <summary>The order of the elements of one fibre: by value, NaN above every number, and equal ones by where they stand.</summary>
-readonly unsafe struct Order<T>(T* first, long stride, bool descending) where T : unmanaged, IBinaryFloatingPointIeee754<T>
+/// <typeparam name="T">The type of the elements.</typeparam>
+/// <typeparam name="K">An unsigned integer of the same size.</typeparam>
+readonly unsafe struct Order<T, K>(T* first, long stride, bool descending) where T : unmanaged, IBinaryFloatingPointIeee754<T> where K : unmanaged, IBinaryInteger<K>
 {
-    /// <summary>Whether element <paramref name="a"/> comes before element <paramref name="b"/>, by value alone.</summary>
-    public bool Before(int a, int b)
+    /// <summary>Up to here insertion is faster than counting, whose tables of 256 are then longer than the fibre.</summary>
+    const int Short = 48;
+
+    /// <summary>An element: an unsigned integer whose order is that of the elements, and where it stands.</summary>
+    public struct Item
     {
-        T x = first[a * stride], y = first[b * stride];
-        return descending ? Less(y, x) : Less(x, y);
+        /// <summary>What is compared.</summary>
+        public K Key;
+
+        /// <summary>Where it stands.</summary>
+        public int Index;
     }
 
-    static bool Less(T x, T y) => x < y || (T.IsNaN(y) && !T.IsNaN(x));
+    /// <summary>The memory that <see cref="Sort"/> and <see cref="Select"/> need for fibres of <paramref name="n"/> elements.</summary>
+    public static Item* Scratch(int n) => ThreadScratch<Order<T, K>>.Take<Item>(2L * n);
 
-    /// <summary>Puts 0 to n - 1 into the order of the elements that they count, by merging; equal ones stay in theirs.</summary>
-    /// <param name="result">The n numbers, in order.</param>
-    /// <param name="scratch">As long.</param>
-    public void Sort(Span<int> result, Span<int> scratch)
+    // A number's bits grow with it once the sign bit is flipped, and below zero all others too. Both zeros are one number, and all NaNs.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    K Key(T x)
     {
-        const int Run = 16;
-        int n = result.Length;
+        K bits = Unsafe.BitCast<T, K>(x + T.Zero), sign = K.One << (8 * sizeof(T) - 1), negative = K.Zero - (bits >> (8 * sizeof(T) - 1));
+        K key = T.IsNaN(x) ? K.AllBitsSet : bits ^ (negative | sign);
+        return descending ? ~key : key;
+    }
+
+    Item ItemAt(int i) => new() { Key = Key(first[i * stride]), Index = i };
+
+    /// <summary>Puts 0 to <paramref name="n"/> - 1 into the order of the elements that they count; equal ones stay in theirs. The first of them are the result.</summary>
+    public void Sort(Span<int> result, int n, Item* scratch)
+    {
+        Item* items = n <= Short ? Insert(n, scratch) : Count(n, scratch);
+        for (int i = 0; i < result.Length; i++) result[i] = items[i].Index;
+    }
+
+    Item* Insert(int n, Item* items)
+    {
         for (int i = 0; i < n; i++)
         {
-            int j = i;                                                      // runs of 16, by insertion
-            for (; j % Run != 0 && Before(i, result[j - 1]); j--) result[j] = result[j - 1];
-            result[j] = i;
+            Item item = ItemAt(i);
+            int j = i;
+            for (; j > 0 && items[j - 1].Key > item.Key; j--) items[j] = items[j - 1];
+            items[j] = item;
         }
-        for (int width = Run; width < n; width *= 2)
+        return items;
+    }
+
+    // Radix sort, a byte at a time from the last to the first: items are dealt into 256 places in the order in which they come, so that what bytes before have sorted stays sorted.
+    Item* Count(int n, Item* items)
+    {
+        Item* dealt = items + n;
+        int* counts = stackalloc int[256 * sizeof(T)];
+        for (int i = 0; i < n; i++)
         {
-            result.CopyTo(scratch);
-            for (int start = 0; start < n; start += 2 * width)
+            items[i] = ItemAt(i);
+            for (int digit = 0; digit < sizeof(T); digit++) counts[256 * digit + Digit(items[i], digit)]++;
+        }
+        for (int digit = 0; digit < sizeof(T); digit++)
+        {
+            int* places = counts + 256 * digit;
+            if (places[Digit(items[0], digit)] == n) continue;              // all have the same
+            for (int value = 0, place = 0; value < 256; value++) (places[value], place) = (place, place + places[value]);
+            for (int i = 0; i < n; i++) dealt[places[Digit(items[i], digit)]++] = items[i];
+            Item* sorted = dealt;
+            dealt = items;
+            items = sorted;
+        }
+        return items;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static int Digit(Item item, int digit) => int.CreateTruncating(item.Key >> (8 * digit)) & 255;
+
+    /// <summary>The first of the descending order of 0 to <paramref name="n"/> - 1, as many as <paramref name="result"/> has room for.</summary>
+    public void Select(Span<int> result, int n, Item* scratch)
+    {
+        if (n <= Short || result.Length > n / 16)
+        {
+            Sort(result, n, scratch);
+            return;
+        }
+        for (int i = 0, count = 0; i < n; i++)
+        {
+            if (count == result.Length)
             {
-                int a = start, middle = Math.Min(start + width, n), b = middle, end = Math.Min(middle + width, n);
-                for (int k = start; k < end; k++)
-                    result[k] = b == end || (a < middle && !Before(scratch[b], scratch[a])) ? scratch[a++] : scratch[b++];
+                T last = first[result[^1] * stride];
+                while (i < n && first[i * stride] <= last) i++;
+                if (i == n) break;
+                if (Key(first[i * stride]) >= Key(last)) continue;          // NaN is not above NaN
             }
-        }
-    }
-
-    /// <summary>The first of the order of 0 to <paramref name="n"/> - 1, as many as <paramref name="result"/> has room for.</summary>
-    public void Select(Span<int> result, int n)
-    {
-        int count = 0;
-        for (int i = 0; i < n; i++)
-        {
-            if (count == result.Length && !Before(i, result[^1])) continue;
+            K key = Key(first[i * stride]);
             int low = 0, high = count;                                      // behind all that i does not come before
             while (low < high)
             {
                 int middle = (low + high) / 2;
-                if (Before(i, result[middle])) high = middle;
+                if (key < Key(first[result[middle] * stride])) high = middle;
                 else low = middle + 1;
             }
             if (count < result.Length) count++;

@@ -29,21 +29,27 @@ public static unsafe class SortOperation
             Tensor lists = Tensor.Empty(x.Shape.Without(d).Insert(x.Rank - 1, x.Shape[d]), DType.Int32);
             Fibres fibres = new(x.Shape, d, x.Strides);
             if (GpuBackend.Current is { } gpu) GpuOrder.Sort(gpu, fibres, x, lists, descending);
-            else Cpu.For(x.DType, fibres.Count, Cpu.Rows(fibres.Length, 16), new Kernel(fibres, x, lists, Tensor.Empty(lists.Shape, DType.Int32), descending));
+            else Cpu.For(x.DType, fibres.Count, Cpu.Rows(fibres.Length, 16), new Kernel(fibres, x, lists, descending));
             return Lists.Turn(lists, d);
         }
     }
 
-    readonly struct Kernel(Fibres fibres, Tensor x, Tensor lists, Tensor scratch, bool descending) : ICpuKernel
+    readonly struct Kernel(Fibres fibres, Tensor x, Tensor lists, bool descending) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
+            if (typeof(T) == typeof(float)) Rows<T, uint>(start, end);
+            else Rows<T, ulong>(start, end);
+        }
+
+        void Rows<T, K>(int start, int end) where T : unmanaged, IBinaryFloatingPointIeee754<T> where K : unmanaged, IBinaryInteger<K>
+        {
             int n = fibres.Length;
+            Order<T, K>.Item* scratch = Order<T, K>.Scratch(n);
             for (; start < end; start++)
             {
                 fibres.Locate(start, out long ox, out _, out _);
-                Order<T> order = new(x.Pointer<T>() + ox, fibres.Along(0), descending);
-                order.Sort(new(lists.Pointer<int>() + (long)start * n, n), new(scratch.Pointer<int>() + (long)start * n, n));
+                new Order<T, K>(x.Pointer<T>() + ox, fibres.Along(0), descending).Sort(new(lists.Pointer<int>() + (long)start * n, n), n, scratch);
             }
         }
     }

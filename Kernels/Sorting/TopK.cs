@@ -31,12 +31,19 @@ public static unsafe class TopKOperation
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            int k = lists.Shape[^1];
+            if (typeof(T) == typeof(float)) Rows<T, uint>(start, end);
+            else Rows<T, ulong>(start, end);
+        }
+
+        void Rows<T, K>(int start, int end) where T : unmanaged, IBinaryFloatingPointIeee754<T> where K : unmanaged, IBinaryInteger<K>
+        {
+            int k = lists.Shape[^1], n = fibres.Length;
             if (k == 0) return;
+            Order<T, K>.Item* scratch = Order<T, K>.Scratch(n);
             for (; start < end; start++)
             {
                 fibres.Locate(start, out long ox, out _, out _);
-                new Order<T>(x.Pointer<T>() + ox, fibres.Along(0), descending: true).Select(new(lists.Pointer<int>() + (long)start * k, k), fibres.Length);
+                new Order<T, K>(x.Pointer<T>() + ox, fibres.Along(0), descending: true).Select(new(lists.Pointer<int>() + (long)start * k, k), n, scratch);
             }
         }
     }
