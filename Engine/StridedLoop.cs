@@ -65,7 +65,7 @@ readonly partial struct StridedLoop
     /// <summary>The stride of tensor <paramref name="k"/> along dimension <paramref name="d"/> of <see cref="Sizes"/>.</summary>
     public int Stride(int k, int d) => k switch { 0 => strides0[d], 1 => strides1[d], 2 => strides2[d], _ => strides3[d] };
 
-    /// <summary>The stride of tensor <paramref name="k"/> from row to row of those that <see cref="Locate(int, int, out int, out long, out long, out long, out long)"/> finds.</summary>
+    /// <summary>The stride of tensor <paramref name="k"/> from row to row of those that <see cref="LocateRows"/> finds.</summary>
     public int RowStride(int k) => sizes.Rank == 1 ? 0 : Stride(k, sizes.Rank - 2);
 
     /// <summary>The strides of tensor <paramref name="k"/>, one for each of <see cref="Sizes"/>.</summary>
@@ -95,7 +95,7 @@ readonly partial struct StridedLoop
     /// Where element <paramref name="index"/> lies in each tensor, and the length of the row from there on, which ends before <paramref name="end"/>; where it is a whole one, also how many
     /// <paramref name="rows"/> follow one another before <paramref name="end"/> at equal distances, itself included.
     /// </summary>
-    public int Locate(int index, int end, out int rows, out long o0, out long o1, out long o2, out long o3)
+    public int LocateRows(int index, int end, out int rows, out long o0, out long o1, out long o2, out long o3)
     {
         int length = Math.Min(Locate(index, out o0, out o1, out o2, out o3), end - index);
         rows = 1;

@@ -44,7 +44,7 @@ readonly unsafe struct ElementLoop<E>(E element, Tensor result, Tensor a, Tensor
         bool apart = allY.Apart || allA.Apart || allB.Apart || allC.Apart, repeats = (Has(0) && allA.Repeats) || (Has(1) && allB.Repeats) || (Has(2) && allC.Repeats);
         for (int rows, length; start < end; start += rows * length)
         {
-            length = loop.Locate(start, end, out rows, out long oy, out long oa, out long ob, out long oc);
+            length = loop.LocateRows(start, end, out rows, out long oy, out long oa, out long ob, out long oc);
             Rows<V, T> ys = allY.From(oy), @as = allA.From(oa), bs = allB.From(ob), cs = allC.From(oc);
             if (apart)
                 for (int i = 0, count; i < rows * length; i += count)
