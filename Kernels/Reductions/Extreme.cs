@@ -61,12 +61,14 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int n = fibres.Length, along = fibres.Along(0), apart = fibres.Others.InnerStride(0), apartY = fibres.Others.InnerStride(1);
+            bool across = fibres.Across || (n == 1 && apart == 1);
+            T least = V.MaxLane(F.Key(V.Create(T.NegativeInfinity)));              // as far from extreme as can be
             for (int taken; start < end; start += taken)
             {
                 taken = Math.Min(fibres.Others.Locate(start, out long ox, out long oy, out _, out _), end - start);
                 T* px = x.Pointer<T>() + ox, py = y.Pointer<T>() + oy;
-                if (!fibres.Across)
-                    for (int i = 0; i < taken; i++, px += apart, py += apartY) *py = along == 1 ? OfRow<V, T>(px, n) : OfAny<V, T>(px, along, n);
+                if (!across)
+                    for (int i = 0; i < taken; i++, px += apart, py += apartY) V.StorePartial(py, F.Key(V.Create(along == 1 ? OfRow<V, T>(px, n, least) : OfAny<V, T>(px, along, n))), 1);
                 else if (taken >= 4 * V.Count)
                 {
                     taken = 4 * V.Count;
@@ -82,7 +84,7 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
             }
         }
 
-        static T OfRow<V, T>(T* x, int n) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        static T OfRow<V, T>(T* x, int n, T least) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             V best = V.Create(T.NegativeInfinity);
             int i = 0;
@@ -99,8 +101,8 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
                 best = V.Max(V.Max(a, b), V.Max(c, d));
             }
             for (; i <= n - V.Count; i += V.Count) best = V.Max(best, F.Key(V.Load(x + i)));
-            if (i < n) best = V.Max(best, F.Key(V.LoadPartial(x + i, n - i, Least<V, T>())));
-            return V.MaxLane(F.Key(V.Create(V.MaxLane(best))));
+            if (i < n) best = V.Max(best, F.Key(V.LoadPartial(x + i, n - i, least)));
+            return V.MaxLane(best);
         }
 
         static void OfFour<V, T>(T* x, long along, int n, T* y, int apart) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
@@ -124,12 +126,9 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
         {
             V best = V.Create(T.NegativeInfinity);
             for (int j = 0; j < n; j++) best = V.Max(best, F.Key(V.Create(x[j * along])));
-            return V.MaxLane(F.Key(best));
+            return V.MaxLane(best);
         }
     }
-
-    /// <summary>What fills lanes without an element: as far from extreme as can be.</summary>
-    static T Least<V, T>() where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> => V.MaxLane(F.Key(V.Create(T.NegativeInfinity)));
 
     /// <summary>Where along <paramref name="dimension"/> of <paramref name="x"/> its most extreme elements <paramref name="y"/> stand.</summary>
     static Tensor Find(Tensor x, Tensor y, int dimension)
@@ -146,12 +145,13 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int n = fibres.Length, along = fibres.Along(0), apart = fibres.Others.InnerStride(0), apartY = fibres.Others.InnerStride(1);
+            bool across = fibres.Across || (n == 1 && apart == 1);
             for (int taken; start < end; start += taken)
             {
                 taken = Math.Min(fibres.Others.Locate(start, out long ox, out long oy, out _, out _), end - start);
                 T* px = x.Pointer<T>() + ox, py = y.Pointer<T>() + oy;
                 int* found = indices.Pointer<int>() + oy;
-                if (fibres.Across)
+                if (across)
                 {
                     taken = Math.Min(taken, V.Count);
                     Across<V, T>(px, along, Lanes.Load<V, T>(py, apartY, taken), taken, found, apartY);
