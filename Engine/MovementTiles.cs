@@ -86,55 +86,58 @@ static unsafe partial class Movement
                 for (int i = 0; i < t.Sums.Count; i++)
                 {
                     t.Sums.Locate(i, out long term, out _, out _, out _);
-                    Turn<V, T>((T*)source.Address + from + term, (T*)target.Address + to, Math.Min(t.BlockHeight, t.Height - top), Math.Min(t.BlockWidth, t.Width - left));
+                    Turn<M, V, T>((T*)source.Address + from + term, t.StepFrom, (T*)target.Address + to, t.StepTo, Math.Min(t.BlockHeight, t.Height - top), Math.Min(t.BlockWidth, t.Width - left), scale);
                 }
             }
         }
+    }
 
-        void Turn<V, T>(T* from, T* to, int height, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    /// <summary>
+    /// Moves to[i stepTo + j] from from[j stepFrom + i], for every i less than <paramref name="height"/> and j less than <paramref name="width"/>: columns become rows.
+    /// </summary>
+    public static void Turn<M, V, T>(T* from, nint stepFrom, T* to, nint stepTo, int height, int width, double scale = 1)
+        where M : struct, IMove where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        if (!HasQuads<V>())
         {
-            nint stepFrom = tiling.StepFrom, stepTo = tiling.StepTo;
-            if (!HasQuads<V>())
-            {
-                T factor = T.CreateTruncating(scale);
-                for (int i = 0; i < height; i++)
-                    for (int j = 0; j < width; j++) to[i * stepTo + j] = M.Assigns ? from[j * stepFrom + i] : T.FusedMultiplyAdd(factor, from[j * stepFrom + i], M.Adds ? to[i * stepTo + j] : T.Zero);
-                return;
-            }
-            T* tile = stackalloc T[V.Count * V.Count];
-            for (int i = 0; i < height; i += V.Count)
-                for (int j = 0; j < width; j += V.Count)
-                    Tile<V, T>(from + j * stepFrom + i, stepFrom, to + i * stepTo + j, stepTo, Math.Min(V.Count, height - i), Math.Min(V.Count, width - j), tile);
+            T factor = T.CreateTruncating(scale);
+            for (int i = 0; i < height; i++)
+                for (int j = 0; j < width; j++) to[i * stepTo + j] = M.Assigns ? from[j * stepFrom + i] : T.FusedMultiplyAdd(factor, from[j * stepFrom + i], M.Adds ? to[i * stepTo + j] : T.Zero);
+            return;
         }
+        T* tile = stackalloc T[V.Count * V.Count];
+        for (int i = 0; i < height; i += V.Count)
+            for (int j = 0; j < width; j += V.Count)
+                Tile<M, V, T>(from + j * stepFrom + i, stepFrom, to + i * stepTo + j, stepTo, Math.Min(V.Count, height - i), Math.Min(V.Count, width - j), tile, V.Constant(scale));
+    }
 
-        /// <summary>
-        /// Columns of the source become rows of the target. The lines of the source are first put side by side: they are read once, even if all fall into the same set of the cache, as they do
-        /// in matrices of 1024 columns.
-        /// </summary>
-        void Tile<V, T>(T* from, nint stepFrom, T* to, nint stepTo, int height, int width, T* tile) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    /// <summary>
+    /// Columns of the source become rows of the target. The lines of the source are first put side by side: they are read once, even if all fall into the same set of the cache, as they do
+    /// in matrices of 1024 columns.
+    /// </summary>
+    static void Tile<M, V, T>(T* from, nint stepFrom, T* to, nint stepTo, int height, int width, T* tile, V factor)
+        where M : struct, IMove where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        if (height == V.Count)
+            for (int j = 0; j < width; j++) V.Store(tile + j * V.Count, V.Load(from + j * stepFrom));
+        else
+            for (int j = 0; j < width; j++) V.Store(tile + j * V.Count, V.LoadPartial(from + j * stepFrom, height, T.Zero));
+        for (int i = 0; i < height; i += 4, to += 4 * stepTo)
         {
-            V factor = V.Constant(scale);
-            if (height == V.Count)
-                for (int j = 0; j < width; j++) V.Store(tile + j * V.Count, V.Load(from + j * stepFrom));
-            else
-                for (int j = 0; j < width; j++) V.Store(tile + j * V.Count, V.LoadPartial(from + j * stepFrom, height, T.Zero));
-            for (int i = 0; i < height; i += 4, to += 4 * stepTo)
+            Quads(tile + i, out V a, out V b, out V c, out V d);
+            int rows = height - i;
+            if (width == V.Count && rows >= 4)
             {
-                Quads(tile + i, out V a, out V b, out V c, out V d);
-                int rows = height - i;
-                if (width == V.Count && rows >= 4)
-                {
-                    Move<M, V, T>(a, to, factor);
-                    Move<M, V, T>(b, to + stepTo, factor);
-                    Move<M, V, T>(c, to + 2 * stepTo, factor);
-                    Move<M, V, T>(d, to + 3 * stepTo, factor);
-                    continue;
-                }
-                MovePart<M, V, T>(a, to, factor, width);
-                if (rows > 1) MovePart<M, V, T>(b, to + stepTo, factor, width);
-                if (rows > 2) MovePart<M, V, T>(c, to + 2 * stepTo, factor, width);
-                if (rows > 3) MovePart<M, V, T>(d, to + 3 * stepTo, factor, width);
+                Move<M, V, T>(a, to, factor);
+                Move<M, V, T>(b, to + stepTo, factor);
+                Move<M, V, T>(c, to + 2 * stepTo, factor);
+                Move<M, V, T>(d, to + 3 * stepTo, factor);
+                continue;
             }
+            MovePart<M, V, T>(a, to, factor, width);
+            if (rows > 1) MovePart<M, V, T>(b, to + stepTo, factor, width);
+            if (rows > 2) MovePart<M, V, T>(c, to + 2 * stepTo, factor, width);
+            if (rows > 3) MovePart<M, V, T>(d, to + 3 * stepTo, factor, width);
         }
     }
 

@@ -61,13 +61,12 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int n = fibres.Length, along = fibres.Along(0), apart = fibres.Others.InnerStride(0), apartY = fibres.Others.InnerStride(1);
-            bool across = fibres.Across || (n == 1 && apart == 1);
             T least = V.MaxLane(F.Key(V.Create(T.NegativeInfinity)));              // as far from extreme as can be
             for (int taken; start < end; start += taken)
             {
                 taken = Math.Min(fibres.Others.Locate(start, out long ox, out long oy, out _, out _), end - start);
                 T* px = x.Pointer<T>() + ox, py = y.Pointer<T>() + oy;
-                if (!across)
+                if (!fibres.Across)
                     for (int i = 0; i < taken; i++, px += apart, py += apartY) V.StorePartial(py, F.Key(V.Create(along == 1 ? OfRow<V, T>(px, n, least) : OfAny<V, T>(px, along, n))), 1);
                 else if (taken >= 4 * V.Count)
                 {
@@ -145,13 +144,12 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             int n = fibres.Length, along = fibres.Along(0), apart = fibres.Others.InnerStride(0), apartY = fibres.Others.InnerStride(1);
-            bool across = fibres.Across || (n == 1 && apart == 1);
             for (int taken; start < end; start += taken)
             {
                 taken = Math.Min(fibres.Others.Locate(start, out long ox, out long oy, out _, out _), end - start);
                 T* px = x.Pointer<T>() + ox, py = y.Pointer<T>() + oy;
                 int* found = indices.Pointer<int>() + oy;
-                if (across)
+                if (fibres.Across)
                 {
                     taken = Math.Min(taken, V.Count);
                     Across<V, T>(px, along, Lanes.Load<V, T>(py, apartY, taken), taken, found, apartY);
