@@ -45,19 +45,29 @@ readonly unsafe struct Scan<S>(Fibres fibres, Tensor source, Tensor target, bool
         {
             taken = fibres.Take<V>(start, end, out long from, out long to, out _, out _);
             T* x = source.Pointer<T>() + from + first * fibres.Along(0), y = target.Pointer<T>() + to + first * fibres.Along(1);
+            if (V.Count == 1 || (laneX == 1 && laneY == 1))
+            {
+                Neighbours<V, T>(x, alongX, y, alongY, n, taken, add);
+                continue;
+            }
             V state = S.First<V>(), rest = V.Zero;
-            if (V.Count == 1 || (laneX == 1 && laneY == 1 && taken == V.Count))
-                for (int j = 0; j < n; j++, x += alongX, y += alongY)
-                {
-                    V result = S.Next(V.Load(x), ref state, ref rest);
-                    V.Store(y, add ? V.Load(y) + result : result);
-                }
-            else
-                for (int j = 0; j < n; j++, x += alongX, y += alongY)
-                {
-                    V result = S.Next(Lanes.Load<V, T>(x, laneX, taken), ref state, ref rest);
-                    Lanes.Store(y, laneY, add ? Lanes.Load<V, T>(y, laneY, taken) + result : result, taken);
-                }
+            for (int j = 0; j < n; j++, x += alongX, y += alongY)
+            {
+                V result = S.Next(Lanes.Load<V, T>(x, laneX, taken), ref state, ref rest);
+                Lanes.Store(y, laneY, add ? Lanes.Load<V, T>(y, laneY, taken) + result : result, taken);
+            }
+        }
+    }
+
+    /// <summary>Fibres whose lanes are neighbours, or one fibre: a loop of its own, as the calls for others would keep the state in memory.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    static void Neighbours<V, T>(T* x, long alongX, T* y, long alongY, int n, int taken, bool add) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        V state = S.First<V>(), rest = V.Zero;
+        for (int j = 0; j < n; j++, x += alongX, y += alongY)
+        {
+            V result = S.Next(Lanes.Load<V, T>(x, 1, taken), ref state, ref rest);
+            Lanes.Store(y, 1, add ? Lanes.Load<V, T>(y, 1, taken) + result : result, taken);
         }
     }
 
