@@ -86,77 +86,82 @@ static unsafe partial class Movement
                 for (int i = 0; i < t.Sums.Count; i++)
                 {
                     t.Sums.Locate(i, out long term, out _, out _, out _);
-                    Turn<V, T>((T*)source.Address + from + term, (T*)target.Address + to, Math.Min(t.BlockHeight, t.Height - top), Math.Min(t.BlockWidth, t.Width - left));
+                    Turn<M, V, T>((T*)source.Address + from + term, t.StepFrom, (T*)target.Address + to, t.StepTo, Math.Min(t.BlockHeight, t.Height - top), Math.Min(t.BlockWidth, t.Width - left), scale);
                 }
             }
         }
+    }
 
-        void Turn<V, T>(T* from, T* to, int height, int width) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    /// <summary>
+    /// Moves to[i stepTo + j] from from[j stepFrom + i], for every i less than <paramref name="height"/> and j less than <paramref name="width"/>: columns become rows. Where stepTo is 0 there is one row,
+    /// to which they are added.
+    /// </summary>
+    public static void Turn<M, V, T>(T* from, nint stepFrom, T* to, nint stepTo, int height, int width, double scale = 1)
+        where M : struct, IMove where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        if (!HasQuads<V>())
         {
-            nint stepFrom = tiling.StepFrom, stepTo = tiling.StepTo;
-            if (!HasQuads<V>())
-            {
-                T factor = T.CreateTruncating(scale);
-                for (int i = 0; i < height; i++)
-                    for (int j = 0; j < width; j++) to[i * stepTo + j] = M.Assigns ? from[j * stepFrom + i] : T.FusedMultiplyAdd(factor, from[j * stepFrom + i], M.Adds ? to[i * stepTo + j] : T.Zero);
-                return;
-            }
-            T* tile = stackalloc T[V.Count * V.Count];
-            if (stepTo == 0)
-            {
-                for (int j = 0; j < width; j += V.Count) Sum<V, T>(from + j * stepFrom, stepFrom, to + j, height, Math.Min(V.Count, width - j), tile);
-                return;
-            }
-            for (int i = 0; i < height; i += V.Count)
-                for (int j = 0; j < width; j += V.Count)
-                    Tile<V, T>(from + j * stepFrom + i, stepFrom, to + i * stepTo + j, stepTo, Math.Min(V.Count, height - i), Math.Min(V.Count, width - j), tile);
+            T times = T.CreateTruncating(scale);
+            for (int i = 0; i < height; i++)
+                for (int j = 0; j < width; j++) to[i * stepTo + j] = M.Assigns ? from[j * stepFrom + i] : T.FusedMultiplyAdd(times, from[j * stepFrom + i], M.Adds ? to[i * stepTo + j] : T.Zero);
+            return;
         }
-
-        /// <summary>Adds the columns of the source to one row, in their order: the sums stay in a register.</summary>
-        void Sum<V, T>(T* from, nint stepFrom, T* to, int height, int width, T* tile) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        T* tile = stackalloc T[V.Count * V.Count];
+        V factor = V.Constant(scale);
+        if (stepTo == 0)
         {
-            V factor = V.Constant(scale), sum = V.LoadPartial(to, width, T.Zero);
-            for (int i = 0; i < height; i += V.Count)
-            {
-                Fill<V, T>(tile, from + i, stepFrom, height - i, width);
-                int rows = Math.Min(V.Count, height - i);
-                for (int k = 0; k < rows; k += 4)
-                {
-                    Quads(tile + k, out V a, out V b, out V c, out V d);
-                    sum = V.Fma(factor, a, sum);
-                    if (rows - k > 1) sum = V.Fma(factor, b, sum);
-                    if (rows - k > 2) sum = V.Fma(factor, c, sum);
-                    if (rows - k > 3) sum = V.Fma(factor, d, sum);
-                }
-            }
-            V.StorePartial(to, sum, width);
+            for (int j = 0; j < width; j += V.Count) Sum<V, T>(from + j * stepFrom, stepFrom, to + j, height, Math.Min(V.Count, width - j), tile, factor);
+            return;
         }
+        for (int i = 0; i < height; i += V.Count)
+            for (int j = 0; j < width; j += V.Count)
+                Tile<M, V, T>(from + j * stepFrom + i, stepFrom, to + i * stepTo + j, stepTo, Math.Min(V.Count, height - i), Math.Min(V.Count, width - j), tile, factor);
+    }
 
-        /// <summary>
-        /// Columns of the source become rows of the target. The lines of the source are first put side by side: they are read once, even if all fall into the same set of the cache, as they do
-        /// in matrices of 1024 columns.
-        /// </summary>
-        void Tile<V, T>(T* from, nint stepFrom, T* to, nint stepTo, int height, int width, T* tile) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    /// <summary>Adds the columns of the source to one row, in their order: the sums stay in a register.</summary>
+    static void Sum<V, T>(T* from, nint stepFrom, T* to, int height, int width, T* tile, V factor) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        V sum = V.LoadPartial(to, width, T.Zero);
+        for (int i = 0; i < height; i += V.Count)
         {
-            V factor = V.Constant(scale);
-            Fill<V, T>(tile, from, stepFrom, height, width);
-            for (int i = 0; i < height; i += 4, to += 4 * stepTo)
+            Fill<V, T>(tile, from + i, stepFrom, height - i, width);
+            int rows = Math.Min(V.Count, height - i);
+            for (int k = 0; k < rows; k += 4)
             {
-                Quads(tile + i, out V a, out V b, out V c, out V d);
-                int rows = height - i;
-                if (width == V.Count && rows >= 4)
-                {
-                    Move<M, V, T>(a, to, factor);
-                    Move<M, V, T>(b, to + stepTo, factor);
-                    Move<M, V, T>(c, to + 2 * stepTo, factor);
-                    Move<M, V, T>(d, to + 3 * stepTo, factor);
-                    continue;
-                }
-                MovePart<M, V, T>(a, to, factor, width);
-                if (rows > 1) MovePart<M, V, T>(b, to + stepTo, factor, width);
-                if (rows > 2) MovePart<M, V, T>(c, to + 2 * stepTo, factor, width);
-                if (rows > 3) MovePart<M, V, T>(d, to + 3 * stepTo, factor, width);
+                Quads(tile + k, out V a, out V b, out V c, out V d);
+                sum = V.Fma(factor, a, sum);
+                if (rows - k > 1) sum = V.Fma(factor, b, sum);
+                if (rows - k > 2) sum = V.Fma(factor, c, sum);
+                if (rows - k > 3) sum = V.Fma(factor, d, sum);
             }
+        }
+        V.StorePartial(to, sum, width);
+    }
+
+    /// <summary>
+    /// Columns of the source become rows of the target. The lines of the source are first put side by side: they are read once, even if all fall into the same set of the cache, as they do
+    /// in matrices of 1024 columns.
+    /// </summary>
+    static void Tile<M, V, T>(T* from, nint stepFrom, T* to, nint stepTo, int height, int width, T* tile, V factor)
+        where M : struct, IMove where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        Fill<V, T>(tile, from, stepFrom, height, width);
+        for (int i = 0; i < height; i += 4, to += 4 * stepTo)
+        {
+            Quads(tile + i, out V a, out V b, out V c, out V d);
+            int rows = height - i;
+            if (width == V.Count && rows >= 4)
+            {
+                Move<M, V, T>(a, to, factor);
+                Move<M, V, T>(b, to + stepTo, factor);
+                Move<M, V, T>(c, to + 2 * stepTo, factor);
+                Move<M, V, T>(d, to + 3 * stepTo, factor);
+                continue;
+            }
+            MovePart<M, V, T>(a, to, factor, width);
+            if (rows > 1) MovePart<M, V, T>(b, to + stepTo, factor, width);
+            if (rows > 2) MovePart<M, V, T>(c, to + 2 * stepTo, factor, width);
+            if (rows > 3) MovePart<M, V, T>(d, to + 3 * stepTo, factor, width);
         }
     }
 

@@ -86,6 +86,8 @@ public readonly unsafe struct Float32x1(float value) : IFloat32Bits<Float32x1>
     [MethodImpl(AggressiveInlining)] public static float Sum(Float32x1 a) => a.value;
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static float MaxLane(Float32x1 a) => a.value;
+    /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)] public static int FirstNonZero(Float32x1 a) => a.value != 0 ? 0 : 1;
 
     [MethodImpl(AggressiveInlining)]
     static Float32x1 IFloat32Bits<Float32x1>.AtLeast(Float32x1 bound, Float32x1 x) => x.value < bound.value ? bound : x;

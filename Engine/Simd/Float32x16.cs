@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
@@ -103,6 +104,10 @@ public readonly unsafe struct Float32x16(Vector512<float> value) : IFloat32Bits<
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)]
     public static float MaxLane(Float32x16 a) => Float32x8.MaxLane(new(Vector256.Max(a.value.GetLower(), a.value.GetUpper())));
+
+    /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)]
+    public static int FirstNonZero(Float32x16 a) => BitOperations.TrailingZeroCount(~(uint)Vector512.Equals(a.value, Vector512<float>.Zero).ExtractMostSignificantBits());
 
     // All bits set in the first count lanes: the mask of a partial load or store.
     [MethodImpl(AggressiveInlining)]

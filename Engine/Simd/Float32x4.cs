@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
@@ -115,6 +116,10 @@ public readonly unsafe struct Float32x4(Vector128<float> value) : IFloat32Bits<F
         var halves = Vector128.Max(a.value, Vector128.Shuffle(a.value, Vector128.Create(2, 3, 0, 1)));
         return MathF.Max(halves.GetElement(0), halves.GetElement(1));
     }
+
+    /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)]
+    public static int FirstNonZero(Float32x4 a) => BitOperations.TrailingZeroCount(~Vector128.Equals(a.value, Vector128<float>.Zero).ExtractMostSignificantBits());
 
     // All bits set in the first count lanes: the mask of a partial load or store.
     [MethodImpl(AggressiveInlining)]

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
@@ -106,6 +107,10 @@ public readonly unsafe struct Float32x8(Vector256<float> value) : IFloat32Bits<F
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)]
     public static float MaxLane(Float32x8 a) => Float32x4.MaxLane(new(Vector128.Max(a.value.GetLower(), a.value.GetUpper())));
+
+    /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)]
+    public static int FirstNonZero(Float32x8 a) => BitOperations.TrailingZeroCount(~Vector256.Equals(a.value, Vector256<float>.Zero).ExtractMostSignificantBits());
 
     // All bits set in the first count lanes: the mask of a partial load or store.
     [MethodImpl(AggressiveInlining)]

@@ -86,4 +86,6 @@ public readonly unsafe struct Float64x1(double value) : ISimd<Float64x1, double>
     [MethodImpl(AggressiveInlining)] public static double Sum(Float64x1 a) => a.value;
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static double MaxLane(Float64x1 a) => a.value;
+    /// <inheritdoc/>
+    [MethodImpl(AggressiveInlining)] public static int FirstNonZero(Float64x1 a) => a.value != 0 ? 0 : 1;
 }

@@ -130,4 +130,7 @@ public unsafe interface ISimd<V, T> : ISimd<V>
 
     /// <summary>The largest lane; NaN where any is NaN.</summary>
     static abstract T MaxLane(V a);
+
+    /// <summary>The number of the first lane that is not 0, or <c>Count</c> where all are.</summary>
+    static abstract int FirstNonZero(V a);
 }

@@ -94,6 +94,7 @@ readonly unsafe struct GpuFloat(float value) : IFloat32Bits<GpuFloat>
     public static float Sum(GpuFloat a) => a.Value;
 
     public static float MaxLane(GpuFloat a) => a.Value;
+    public static int FirstNonZero(GpuFloat a) => a.Value != 0 ? 0 : 1;
 
     [MethodImpl(AggressiveInlining)] static GpuFloat IFloat32Bits<GpuFloat>.AtLeast(GpuFloat bound, GpuFloat x) => x.Value < bound.Value ? bound : x;
 

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using ILGPU;
 using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
@@ -38,28 +39,57 @@ public sealed unsafe class PairLoss<F> : Operation<PairLoss<F>> where F : struct
         Require.SameFloat(F.Name, x, targets);
         Require.SameShape(F.Name, x, targets);
         if (x.Count == 0) throw new ShapeException(F.Name, $"{x.Shape} has no elements, and their mean is not defined.");
-        Tensor costs = Tensor.Empty(x.Shape, x.DType), y = Tensor.Zeros([], x.DType);
+        Tensor costs, y = Tensor.Zeros([], x.DType);
         if (GpuBackend.Current is { } gpu)
+        {
+            costs = Tensor.Empty(x.Shape, x.DType);
             gpu.LaunchEach(new(new(x.Shape, x.Strides, targets.Strides, costs.Strides), x, targets, costs), new GpuForward(function, gpu.View(x), gpu.View(targets), gpu.View(costs)));
-        else Cpu.For(x.DType, x.Count, Cpu.Grain, new Forward(function, x, targets, costs));
+        }
+        else
+        {
+            costs = Tensor.Empty([Summation.PartCount(x.Count)], x.DType);
+            Cpu.For(x.DType, costs.Count, 1, new Forward(function, x, targets, costs));
+        }
         Summation.AddInto(costs, y, 1.0 / F.Divisor(x.Shape));
         Record(y, x, targets)?.function = function;
         return y;
     }
 
+    /// <summary>The costs of each part that a sum over all of them is cut into. Those of one run at a time are written down, in the first cache, and added up at once.</summary>
     readonly struct Forward(F function, Tensor x, Tensor targets, Tensor costs) : ICpuKernel
     {
-        readonly StridedLoop loop = new(x.Shape, x.Strides, targets.Strides, costs.Strides);
+        readonly StridedLoop loop = new(x.Shape, x.Strides, targets.Strides);
 
+        [SkipLocalsInit]
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            T* run = stackalloc T[Summation.Run * V.Count];
+            for (int part = start; part < end; part++)
+            {
+                Summation.Counter<V>.Create(out var counter);
+                int first = part * Summation.Part, count = Math.Min(Summation.Part, x.Count - first);
+                for (int i = 0, n; i < count; i += n)
+                {
+                    n = Math.Min(Summation.Run * V.Count, count - i);
+                    Costs<V, T>(first + i, n, run);
+                    counter.Add(Summation.OneRun<V, T>(run, n));
+                }
+                costs.Pointer<T>()[part] = V.Sum(counter.Total);
+            }
+        }
+
+        void Costs<V, T>(int start, int count, T* costs) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             F f = function;
             int strideX = loop.InnerStride(0), strideT = loop.InnerStride(1);
-            for (int length; start < end; start += length)
+            for (int done = 0, length; done < count; done += length)
             {
-                length = Math.Min(loop.Locate(start, out long ox, out long ot, out long oc, out _), end - start);
-                T* px = x.Pointer<T>() + ox, pt = targets.Pointer<T>() + ot, cost = costs.Pointer<T>() + oc;
-                for (int i = 0; i < length; i += V.Count)
+                length = Math.Min(loop.Locate(start + done, out long ox, out long ot, out _, out _), count - done);
+                T* px = x.Pointer<T>() + ox, pt = targets.Pointer<T>() + ot, cost = costs + done;
+                int i = 0;
+                if (strideX == 1 && strideT == 1)
+                    for (; i <= length - V.Count; i += V.Count) V.Store(cost + i, f.Cost(V.Load(px + i), V.Load(pt + i)));
+                for (; i < length; i += V.Count)
                 {
                     V xi = Lanes.Load<V, T>(px + (long)i * strideX, strideX, length - i), ti = Lanes.Load<V, T>(pt + (long)i * strideT, strideT, length - i);
                     Lanes.Store(cost + i, 1, f.Cost(xi, ti), length - i);
@@ -79,8 +109,8 @@ public sealed unsafe class PairLoss<F> : Operation<PairLoss<F>> where F : struct
             return;
         }
         double scale = OutputGradient().Item() / F.Divisor(x.Shape);
-        if (NeedsGradient(0)) Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel<ToX>(function, x, t, InputGradient(0), scale));
-        if (NeedsGradient(1)) Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel<ToT>(function, x, t, InputGradient(1), scale));
+        if (NeedsGradient(0)) Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel<ToX>(function, x, t, InputGradient(0, out bool isZero), scale, isZero));
+        if (NeedsGradient(1)) Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel<ToT>(function, x, t, InputGradient(1, out bool isZero), scale, isZero));
     }
 
     interface ISide
@@ -98,7 +128,7 @@ public sealed unsafe class PairLoss<F> : Operation<PairLoss<F>> where F : struct
         public static V Slope<V>(F f, V x, V t) where V : struct, ISimd<V> => f.SlopeT(x, t);
     }
 
-    readonly struct BackwardKernel<TSide>(F function, Tensor x, Tensor targets, Tensor gradient, double scale) : ICpuKernel where TSide : struct, ISide
+    readonly struct BackwardKernel<TSide>(F function, Tensor x, Tensor targets, Tensor gradient, double scale, bool isZero) : ICpuKernel where TSide : struct, ISide
     {
         readonly StridedLoop loop = new(x.Shape, x.Strides, targets.Strides, gradient.Strides);
 
@@ -106,19 +136,26 @@ public sealed unsafe class PairLoss<F> : Operation<PairLoss<F>> where F : struct
         {
             F f = function;
             V factor = V.Constant(scale);
+            bool add = !isZero;
             int strideX = loop.InnerStride(0), strideT = loop.InnerStride(1), strideG = loop.InnerStride(2);
             for (int length; start < end; start += length)
             {
                 length = Math.Min(loop.Locate(start, out long ox, out long ot, out long og, out _), end - start);
                 T* px = x.Pointer<T>() + ox, pt = targets.Pointer<T>() + ot, g = gradient.Pointer<T>() + og;
-                for (int i = 0; i < length; i += V.Count)
+                int i = 0;
+                bool streams = isZero && Streaming.Suits<V, T>(g, x.Count);
+                if (strideX == 1 && strideT == 1 && strideG == 1)
+                    for (; i <= length - V.Count; i += V.Count)
+                        Streaming.Store(g + i, V.Fma(factor, TSide.Slope(f, V.Load(px + i), V.Load(pt + i)), add ? V.Load(g + i) : V.Zero), streams);
+                for (; i < length; i += V.Count)
                 {
                     int count = length - i;
                     V xi = Lanes.Load<V, T>(px + (long)i * strideX, strideX, count), ti = Lanes.Load<V, T>(pt + (long)i * strideT, strideT, count);
-                    V old = Lanes.Load<V, T>(g + (long)i * strideG, strideG, count);
+                    V old = add ? Lanes.Load<V, T>(g + (long)i * strideG, strideG, count) : V.Zero;
                     Lanes.Store(g + (long)i * strideG, strideG, V.Fma(factor, TSide.Slope(f, xi, ti), old), count);
                 }
             }
+            Streaming.End();
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -13,6 +14,7 @@ public readonly struct SmoothL1(double beta) : IPairLoss
     public static string Name => nameof(SmoothL1);
 
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Cost<V>(V x, V t) where V : struct, ISimd<V>
     {
         V distance = V.Abs(x - t), limit = V.Constant(beta), half = V.Constant(0.5);
@@ -20,6 +22,7 @@ public readonly struct SmoothL1(double beta) : IPairLoss
     }
 
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V SlopeX<V>(V x, V t) where V : struct, ISimd<V>
     {
         V d = x - t, limit = V.Constant(beta), sign = V.IfLess(d, V.Zero, -V.One, V.IfEqual(d, V.Zero, V.Zero, V.One));

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using ILGPU;
 using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
@@ -22,33 +23,9 @@ public sealed unsafe class CumulativeProduct : Operation<CumulativeProduct>
         Tensor y = Tensor.Empty(x.Shape, x.DType);
         Fibres fibres = new(x.Shape, d, x.Strides, y.Strides);
         if (GpuBackend.Current is { } gpu) gpu.Launch(fibres, new GpuForward(gpu.View(x), gpu.View(y)));
-        else Cpu.For(x.DType, fibres.Count, fibres.Grain(4), new Forward(fibres, x, y));
+        else Scan<Product>.Run(fibres, x, y, reverse: false, isZero: true);
         Record(y, x)?.dimension = d;
         return y;
-    }
-
-    readonly struct Forward(Fibres fibres, Tensor x, Tensor y) : ICpuKernel
-    {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            if (fibres.Across || typeof(T) == typeof(double)) Along<V, T>(start, end);
-            else Along<Float32x1, float>(start, end);                      // each product needs the one before it: one lane
-        }
-
-        void Along<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            for (int taken; start < end; start += taken)
-            {
-                taken = fibres.Take<V>(start, end, out long ox, out long oy, out _, out _);
-                Fibre<V, T> xs = fibres.At<V, T>(0, x.Pointer<T>() + ox, taken), ys = fibres.At<V, T>(1, y.Pointer<T>() + oy, taken);
-                V product = V.One;
-                for (int j = 0; j < fibres.Length; j++)
-                {
-                    product *= xs.Load(j);
-                    ys.Store(j, product);
-                }
-            }
-        }
     }
 
     /// <summary>dL/dx_i += y_(i-1) r_i.</summary>
@@ -87,8 +64,13 @@ public sealed unsafe class CumulativeProduct : Operation<CumulativeProduct>
     }
 
     /// <summary>a b.</summary>
-    readonly struct Product : IReduction<float>
+    readonly struct Product : IReduction<float>, IScan
     {
+        public static V First<V>() where V : struct, ISimd<V> => V.One;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Next<V>(V x, ref V product, ref V rest) where V : struct, ISimd<V> => product *= x;
+
         public static float Neutral => 1;
 
         public static float Join(float a, float b) => a * b;

@@ -1,4 +1,4 @@
-using System.Numerics;
+using System.Runtime.CompilerServices;
 using ILGPU;
 using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
@@ -15,51 +15,40 @@ public sealed unsafe class CumulativeSum : Operation<CumulativeSum>
     {
         Require.Float("CumulativeSum", x);
         int d = x.Shape.Dimension(dimension, "CumulativeSum");
-        Tensor y = Tensor.Zeros(x.Shape, x.DType);
-        Add(x, y, d, reverse: false);
+        Tensor y = GpuBackend.Current is null ? Tensor.Empty(x.Shape, x.DType) : Tensor.Zeros(x.Shape, x.DType);
+        Add(x, y, d, reverse: false, isZero: true);
         Record(y, x)?.dimension = d;
         return y;
     }
 
     /// <summary>dL/dx_i += sum_(j >= i) dL/dy_j.</summary>
-    protected override void Backward() => Add(OutputGradient(), InputGradient(0), dimension, reverse: true);
+    protected override void Backward()
+    {
+        Tensor dx = InputGradient(0, out bool isZero);
+        Add(OutputGradient(), dx, dimension, reverse: true, isZero);
+    }
 
-    static void Add(Tensor source, Tensor target, int dimension, bool reverse)
+    static void Add(Tensor source, Tensor target, int dimension, bool reverse, bool isZero)
     {
         Fibres fibres = new(source.Shape, dimension, source.Strides, target.Strides);
         if (GpuBackend.Current is { } gpu) gpu.Launch(fibres, new GpuKernel(gpu.View(source), gpu.View(target), reverse ? 1 : 0));
-        else Cpu.For(source.DType, fibres.Count, fibres.Grain(4), new Kernel(fibres, source, target, reverse));
+        else Scan<TwoSum>.Run(fibres, source, target, reverse, isZero);
     }
 
-    /// <summary>target_i += the sum of the source up to i, or from i on.</summary>
-    readonly struct Kernel(Fibres fibres, Tensor source, Tensor target, bool reverse) : ICpuKernel
+    /// <summary>
+    /// The sum of all elements so far. What rounding takes from every addition is kept beside it (Knuth's two-sum), so that the error does not grow with the length. It is NaN once the sum is
+    /// infinite, and then left out.
+    /// </summary>
+    readonly struct TwoSum : IScan
     {
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            if (fibres.Across || typeof(T) == typeof(double)) Along<V, T>(start, end);
-            else Along<Float32x1, float>(start, end);                      // each sum needs the one before it: one lane
-        }
+        public static V First<V>() where V : struct, ISimd<V> => V.Zero;
 
-        void Along<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static V Next<V>(V x, ref V sum, ref V lost) where V : struct, ISimd<V>
         {
-            int n = fibres.Length;
-            long first = reverse ? n - 1 : 0, sign = reverse ? -1 : 1, alongX = sign * fibres.Along(0), alongY = sign * fibres.Along(1);
-            int laneX = fibres.Lane(0), laneY = fibres.Lane(1);
-            for (int taken; start < end; start += taken)
-            {
-                taken = fibres.Take<V>(start, end, out long from, out long to, out _, out _);
-                T* x = source.Pointer<T>() + from + first * fibres.Along(0), y = target.Pointer<T>() + to + first * fibres.Along(1);
-                V sum = V.Zero, lost = V.Zero;
-                for (int j = 0; j < n; j++, x += alongX, y += alongY)
-                {
-                    // What rounding takes from every addition is kept beside it (Knuth's two-sum), so that the error does not grow with the length. It
-                    // is NaN once the sum is infinite, and then left out.
-                    V term = Lanes.Load<V, T>(x, laneX, taken), next = sum + term, added = next - sum;
-                    lost += sum - (next - added) + (term - added);
-                    sum = next;
-                    Lanes.Store(y, laneY, Lanes.Load<V, T>(y, laneY, taken) + V.IfEqual(lost, lost, sum + lost, sum), taken);
-                }
-            }
+            V before = sum, next = before + x, added = next - before, error = lost + (before - (next - added) + (x - added));
+            (sum, lost) = (next, error);
+            return V.IfEqual(error, error, next + error, next);
         }
     }
 

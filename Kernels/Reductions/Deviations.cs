@@ -43,7 +43,13 @@ static unsafe class Deviations
             {
                 length = Math.Min(loop.Locate(start, out long ox, out long om, out long oy, out _), end - start);
                 T* px = x.Pointer<T>() + ox, pm = mean.Pointer<T>() + om, py = y.Pointer<T>() + oy;
-                for (int i = 0; i < length; i += V.Count)
+                int i = 0;
+                if (strideX == 1 && strideM is 0 or 1)
+                {
+                    V same = V.Create(*pm);
+                    for (; i <= length - V.Count; i += V.Count) V.Store(py + i, V.Load(px + i) - (strideM == 0 ? same : V.Load(pm + i)));
+                }
+                for (; i < length; i += V.Count)
                 {
                     V deviation = Lanes.Load<V, T>(px + (long)i * strideX, strideX, length - i) - Lanes.Load<V, T>(pm + (long)i * strideM, strideM, length - i);
                     Lanes.Store(py + i, 1, deviation, length - i);
@@ -52,15 +58,15 @@ static unsafe class Deviations
         }
     }
 
-    /// <summary>dx += <paramref name="factor"/> (x - mean) g, mean and g of the reduced shape.</summary>
-    public static void AddGradient(Tensor x, Tensor mean, Tensor g, double factor, Tensor dx)
+    /// <summary>dx += <paramref name="factor"/> (x - mean) g, mean and g of the reduced shape; where dx <paramref name="isZero"/>, it is not read.</summary>
+    public static void AddGradient(Tensor x, Tensor mean, Tensor g, double factor, Tensor dx, bool isZero)
     {
         if (GpuBackend.Current is { } gpu)
         {
             StridedLoop loop = new(x.Shape, x.Strides, StridedLoop.Expand(mean, x.Shape), StridedLoop.Expand(g, x.Shape), dx.Strides);
             gpu.LaunchEach(new(loop, x, mean, g, dx), new GpuGradient(gpu.View(x), gpu.View(mean), gpu.View(g), (float)factor, gpu.View(dx)));
         }
-        else Cpu.For(x.DType, x.Count, Cpu.Grain, new GradientKernel(x, mean, g, factor, dx));
+        else Cpu.For(x.DType, x.Count, Cpu.Grain, new GradientKernel(x, mean, g, factor, dx, isZero));
     }
 
     readonly struct GpuGradient(ArrayView<float> x, ArrayView<float> mean, ArrayView<float> g, float factor, ArrayView<float> dx) : IGpuElements
@@ -74,27 +80,37 @@ static unsafe class Deviations
         }
     }
 
-    readonly struct GradientKernel(Tensor x, Tensor mean, Tensor g, double factor, Tensor dx) : ICpuKernel
+    readonly struct GradientKernel(Tensor x, Tensor mean, Tensor g, double factor, Tensor dx, bool isZero) : ICpuKernel
     {
         readonly StridedLoop loop = new(x.Shape, x.Strides, StridedLoop.Expand(mean, x.Shape), StridedLoop.Expand(g, x.Shape), dx.Strides);
 
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             V scale = V.Constant(factor);
+            bool add = !isZero;
             int strideX = loop.InnerStride(0), strideM = loop.InnerStride(1), strideG = loop.InnerStride(2), strideDx = loop.InnerStride(3);
             for (int length; start < end; start += length)
             {
                 length = Math.Min(loop.Locate(start, out long ox, out long om, out long og, out long odx), end - start);
                 T* px = x.Pointer<T>() + ox, pm = mean.Pointer<T>() + om, pg = g.Pointer<T>() + og, pdx = dx.Pointer<T>() + odx;
-                for (int i = 0; i < length; i += V.Count)
+                int i = 0;
+                if (strideX == 1 && strideM is 0 or 1 && strideG == strideM && strideDx == 1)
+                {
+                    V same = V.Create(*pm), slope = scale * V.Create(*pg);
+                    bool each = strideM == 1;
+                    bool streams = isZero && Streaming.Suits<V, T>(pdx, x.Count);
+                    for (; i <= length - V.Count; i += V.Count) Streaming.Store(pdx + i, V.Fma(each ? scale * V.Load(pg + i) : slope, V.Load(px + i) - (each ? V.Load(pm + i) : same), add ? V.Load(pdx + i) : V.Zero), streams);
+                }
+                for (; i < length; i += V.Count)
                 {
                     int count = length - i;
                     V deviation = Lanes.Load<V, T>(px + (long)i * strideX, strideX, count) - Lanes.Load<V, T>(pm + (long)i * strideM, strideM, count);
-                    V old = Lanes.Load<V, T>(pdx + (long)i * strideDx, strideDx, count);
+                    V old = add ? Lanes.Load<V, T>(pdx + (long)i * strideDx, strideDx, count) : V.Zero;
                     V slope = scale * Lanes.Load<V, T>(pg + (long)i * strideG, strideG, count);
                     Lanes.Store(pdx + (long)i * strideDx, strideDx, V.Fma(slope, deviation, old), count);
                 }
             }
+            Streaming.End();
         }
     }
 

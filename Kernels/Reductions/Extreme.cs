@@ -24,56 +24,171 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
     /// <inheritdoc/>
     public override string Name => F.Name;
 
-    /// <summary>The most extreme elements of <paramref name="x"/> along <paramref name="dimension"/>, and where they stand.</summary>
-    public static Tensor Apply(Tensor x, int dimension, bool keepDimension, out Tensor indices)
+    /// <summary>The most extreme elements of <paramref name="x"/> along <paramref name="dimension"/>.</summary>
+    public static Tensor Apply(Tensor x, int dimension, bool keepDimension) => Apply(x, dimension, keepDimension, find: false, out _);
+
+    /// <summary>As above, and where they stand.</summary>
+    public static Tensor Apply(Tensor x, int dimension, bool keepDimension, out Tensor indices) => Apply(x, dimension, keepDimension, find: true, out indices);
+
+    static Tensor Apply(Tensor x, int dimension, bool keepDimension, bool find, out Tensor indices)
     {
         Require.Float(F.Name, x);
         int d = x.Shape.Dimension(dimension, F.Name);
         new Reduced(F.Name, x.Shape, [d]).RequireTerms(1);
-        Shape shape = keepDimension ? x.Shape.With(d, 1) : x.Shape.Without(d);
-        Tensor y = Tensor.Empty(shape, x.DType);
-        indices = Tensor.Empty(shape, DType.Int32);
-        Fibres fibres = new(x.Shape, d, x.Strides, OneEach(y, d, keepDimension));
-        if (GpuBackend.Current is { } gpu) gpu.Launch(fibres, new GpuForward(gpu.View(x), gpu.View(y), gpu.View<int>(indices)));
-        else Cpu.For(x.DType, fibres.Count, fibres.Grain(2), new Forward(fibres, x, y, indices));
+        Tensor y = Tensor.Empty(keepDimension ? x.Shape.With(d, 1) : x.Shape.Without(d), x.DType);
+        Fibres fibres = Along(d, x.Shape, x.Strides, y);
+        if (GpuBackend.Current is { } gpu)
+        {
+            indices = Tensor.Empty(y.Shape, DType.Int32);
+            gpu.Launch(fibres, new GpuForward(gpu.View(x), gpu.View(y), gpu.View<int>(indices)));
+        }
+        else
+        {
+            Cpu.For(x.DType, fibres.Count, fibres.Grain(), new Forward(fibres, x, y));
+            indices = find ? Find(x, y, d) : default;
+        }
         if (Record(y, x) is { } operation) (operation.dimension, operation.indices) = (d, indices);
         return y;
     }
 
-    static Shape OneEach(Tensor y, int dimension, bool kept) => kept ? y.Strides.With(dimension, 0) : Fibres.OneEach(y, dimension);
+    /// <summary>The fibres of a tensor of x's shape, with what y has for each, whether or not it has kept the dimension.</summary>
+    static Fibres Along(int dimension, Shape shape, Shape strides, Tensor y) =>
+        new(shape, dimension, strides, y.Rank == shape.Rank ? y.Strides.With(dimension, 0) : Fibres.OneEach(y, dimension));
 
-    readonly struct Forward(Fibres fibres, Tensor x, Tensor y, Tensor indices) : ICpuKernel
+    /// <summary>The largest keys. They may be compared in any order, so four vectors are at work side by side.</summary>
+    readonly struct Forward(Fibres fibres, Tensor x, Tensor y) : ICpuKernel
     {
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
-            int n = fibres.Length, step = fibres.Step<V>();
-            T* lanes = stackalloc T[V.Count];
-            V.Store(lanes, F.Key(V.Create(T.NegativeInfinity)));
-            T least = lanes[0];
+            int n = fibres.Length, along = fibres.Along(0), apart = fibres.Others.InnerStride(0), apartY = fibres.Others.InnerStride(1);
+            T least = V.MaxLane(F.Key(V.Create(T.NegativeInfinity)));              // as far from extreme as can be
             for (int taken; start < end; start += taken)
             {
-                taken = fibres.Take<V>(start, end, out long ox, out long oy, out _, out _);
-                Fibre<V, T> xs = fibres.At<V, T>(0, x.Pointer<T>() + ox, taken);
-                V best = V.Create(T.NegativeInfinity);
-                for (int j = 0; j < n; j += step) best = V.Max(best, F.Key(xs.Load(j, least)));
-                best = F.Key(fibres.Max<V, T>(best));
-                fibres.At<V, T>(1, y.Pointer<T>() + oy, taken).StoreOne(best);
-
-                // The first element that equals the best, or is NaN, in each fibre: a second look, which stops as soon as all are found.
-                int* found = indices.Pointer<int>() + oy;
-                for (int i = 0; i < taken; i++) found[i] = -1;
-                for (int j = 0, missing = taken; missing > 0; j += step)
+                taken = Math.Min(fibres.Others.Locate(start, out long ox, out long oy, out _, out _), end - start);
+                T* px = x.Pointer<T>() + ox, py = y.Pointer<T>() + oy;
+                if (!fibres.Across)
+                    for (int i = 0; i < taken; i++, px += apart, py += apartY) V.StorePartial(py, F.Key(V.Create(along == 1 ? OfRow<V, T>(px, n, least) : OfAny<V, T>(px, along, n))), 1);
+                else if (taken >= 4 * V.Count)
                 {
-                    V v = xs.Load(j, least), hit = V.IfEqual(v, best, V.One, V.IfEqual(v, v, V.Zero, V.One));
-                    if (V.Sum(hit) == T.Zero) continue;
-                    V.Store(lanes, hit);
-                    for (int i = 0; i < (fibres.Across ? taken : V.Count) && missing > 0; i++)
-                    {
-                        int fibre = fibres.Across ? i : 0;
-                        if (lanes[i] == T.Zero || found[fibre] >= 0) continue;
-                        found[fibre] = fibres.Across ? j : j + i;
-                        missing--;
-                    }
+                    taken = 4 * V.Count;
+                    OfFour<V, T>(px, along, n, py, apartY);
+                }
+                else
+                {
+                    taken = Math.Min(taken, V.Count);
+                    V best = V.Create(T.NegativeInfinity);
+                    for (int j = 0; j < n; j++) best = V.Max(best, F.Key(Lanes.Load<V, T>(px + (long)j * along, 1, taken)));
+                    Lanes.Store(py, apartY, F.Key(best), taken);
+                }
+            }
+        }
+
+        static T OfRow<V, T>(T* x, int n, T least) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            V best = V.Create(T.NegativeInfinity);
+            int i = 0;
+            if (n >= 4 * V.Count)
+            {
+                V a = best, b = best, c = best, d = best;
+                for (; i <= n - 4 * V.Count; i += 4 * V.Count)
+                {
+                    a = V.Max(a, F.Key(V.Load(x + i)));
+                    b = V.Max(b, F.Key(V.Load(x + i + V.Count)));
+                    c = V.Max(c, F.Key(V.Load(x + i + 2 * V.Count)));
+                    d = V.Max(d, F.Key(V.Load(x + i + 3 * V.Count)));
+                }
+                best = V.Max(V.Max(a, b), V.Max(c, d));
+            }
+            for (; i <= n - V.Count; i += V.Count) best = V.Max(best, F.Key(V.Load(x + i)));
+            if (i < n) best = V.Max(best, F.Key(V.LoadPartial(x + i, n - i, least)));
+            return V.MaxLane(best);
+        }
+
+        static void OfFour<V, T>(T* x, long along, int n, T* y, int apart) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            V a = V.Create(T.NegativeInfinity), b = a, c = a, d = a;
+            for (int j = 0; j < n; j++, x += along)
+            {
+                a = V.Max(a, F.Key(V.Load(x)));
+                b = V.Max(b, F.Key(V.Load(x + V.Count)));
+                c = V.Max(c, F.Key(V.Load(x + 2 * V.Count)));
+                d = V.Max(d, F.Key(V.Load(x + 3 * V.Count)));
+            }
+            long next = (long)V.Count * apart;
+            Lanes.Store(y, apart, F.Key(a), V.Count);
+            Lanes.Store(y + next, apart, F.Key(b), V.Count);
+            Lanes.Store(y + 2 * next, apart, F.Key(c), V.Count);
+            Lanes.Store(y + 3 * next, apart, F.Key(d), V.Count);
+        }
+
+        static T OfAny<V, T>(T* x, long along, int n) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            V best = V.Create(T.NegativeInfinity);
+            for (int j = 0; j < n; j++) best = V.Max(best, F.Key(V.Create(x[j * along])));
+            return V.MaxLane(best);
+        }
+    }
+
+    /// <summary>Where along <paramref name="dimension"/> of <paramref name="x"/> its most extreme elements <paramref name="y"/> stand.</summary>
+    static Tensor Find(Tensor x, Tensor y, int dimension)
+    {
+        Tensor indices = Tensor.Empty(y.Shape, DType.Int32);
+        Fibres fibres = Along(dimension, x.Shape, x.Strides, y);
+        Cpu.For(x.DType, fibres.Count, fibres.Grain(), new FindKernel(fibres, x, y, indices));
+        return indices;
+    }
+
+    /// <summary>The first element of each fibre that equals the most extreme, or is NaN.</summary>
+    readonly struct FindKernel(Fibres fibres, Tensor x, Tensor y, Tensor indices) : ICpuKernel
+    {
+        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            int n = fibres.Length, along = fibres.Along(0), apart = fibres.Others.InnerStride(0), apartY = fibres.Others.InnerStride(1);
+            for (int taken; start < end; start += taken)
+            {
+                taken = Math.Min(fibres.Others.Locate(start, out long ox, out long oy, out _, out _), end - start);
+                T* px = x.Pointer<T>() + ox, py = y.Pointer<T>() + oy;
+                int* found = indices.Pointer<int>() + oy;
+                if (fibres.Across)
+                {
+                    taken = Math.Min(taken, V.Count);
+                    Across<V, T>(px, along, Lanes.Load<V, T>(py, apartY, taken), taken, found, apartY);
+                }
+                else
+                    for (int i = 0; i < taken; i++, px += apart) found[(long)i * apartY] = InRow<V, T>(px, along, n, V.Create(py[(long)i * apartY]));
+            }
+        }
+
+        /// <summary>1 where x is the best or NaN, 0 elsewhere.</summary>
+        static V Hits<V>(V x, V best) where V : struct, ISimd<V> => V.IfEqual(x, best, V.One, V.IfEqual(x, x, V.Zero, V.One));
+
+        static int InRow<V, T>(T* x, int along, int n, V best) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            if (along != 1)
+                for (int j = 0; ; j++)
+                    if (V.FirstNonZero(Hits(V.Create(x[(long)j * along]), best)) == 0) return j;
+            for (int j = 0; ; j += V.Count)
+            {
+                int first = V.FirstNonZero(Hits(n - j >= V.Count ? V.Load(x + j) : V.LoadPartial(x + j, n - j, T.Zero), best));
+                if (first < V.Count) return j + first;
+            }
+        }
+
+        static void Across<V, T>(T* x, long along, V best, int taken, int* found, long apart) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            T* hits = stackalloc T[V.Count];
+            for (int i = 0; i < taken; i++) found[i * apart] = -1;
+            for (int j = 0, missing = taken; missing > 0; j++)
+            {
+                V hit = Hits(Lanes.Load<V, T>(x + j * along, 1, taken), best);
+                int i = V.FirstNonZero(hit);
+                if (i >= taken) continue;
+                V.Store(hits, hit);
+                for (; i < taken; i++)
+                {
+                    if (hits[i] == T.Zero || found[i * apart] >= 0) continue;
+                    found[i * apart] = j;
+                    missing--;
                 }
             }
         }
@@ -82,10 +197,10 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
     /// <summary>dL/dx[index] += dL/dy.</summary>
     protected override void Backward()
     {
-        Tensor x = Input(0), dy = OutputGradient(), dx = InputGradient(0);
-        Fibres fibres = new(x.Shape, dimension, dx.Strides, OneEach(dy, dimension, dy.Rank == x.Rank));
-        if (GpuBackend.Current is { } gpu) gpu.LaunchEach(fibres.Count, new GpuBackward(new(fibres), gpu.View<int>(indices), gpu.View(dy), gpu.View(dx)));
-        else Cpu.For(x.DType, fibres.Count, Cpu.Grain / 4, new BackwardKernel(fibres, indices, dy, dx));
+        Tensor x = Input(0), dy = OutputGradient(), dx = InputGradient(0), at = indices.IsAlive ? indices : Find(x, Output(), dimension);
+        Fibres fibres = Along(dimension, x.Shape, dx.Strides, dy);
+        if (GpuBackend.Current is { } gpu) gpu.LaunchEach(fibres.Count, new GpuBackward(new(fibres), gpu.View<int>(at), gpu.View(dy), gpu.View(dx)));
+        else Cpu.For(x.DType, fibres.Count, Cpu.Grain / 4, new BackwardKernel(fibres, at, dy, dx));
     }
 
     readonly struct BackwardKernel(Fibres fibres, Tensor indices, Tensor dy, Tensor dx) : ICpuKernel

@@ -29,8 +29,8 @@ readonly unsafe struct Fibres
         others = new(shape.Without(dimension), Without(strides0, dimension), Without(strides1, dimension), Without(strides2, dimension), Without(strides3, dimension));
         along = [strides0[dimension], At(strides1, dimension), At(strides2, dimension), At(strides3, dimension)];
         (Count, Length) = (others.Count, shape[dimension]);
-        Across = along[0] != 1 && others.Inner > 1 && others.InnerStride(0) == 1;
-        AreRows = along[0] == 1 && along[1] is 0 or 1 && along[2] is 0 or 1 && along[3] is 0 or 1;
+        Across = (along[0] != 1 || Length == 1) && others.Inner > 1 && others.InnerStride(0) == 1;
+        AreRows = !Across && along[0] == 1 && along[1] is 0 or 1 && along[2] is 0 or 1 && along[3] is 0 or 1;
     }
 
     static Shape Without(Shape strides, int dimension) => strides.Rank == 0 ? strides : strides.Without(dimension);
@@ -173,8 +173,9 @@ readonly unsafe struct Fibre<V, T>(T* first, int along, int lane, int length, in
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public V Load(int j, T fill)
     {
-        int count = Count(j);
         T* from = first + (long)j * along;
+        if (V.Count == 1) return V.Load(from);                              // and no call in a loop of single elements
+        int count = Count(j);
         return lane == 1 ? count >= V.Count ? V.Load(from) : V.LoadPartial(from, count, fill) : Gather(from, count, fill);
     }
 

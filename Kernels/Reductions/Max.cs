@@ -20,7 +20,7 @@ public static class MaxOperation
         /// goes to the first of equal ones.
         /// </summary>
         /// <exception cref="ShapeException">It would be the largest of nothing; there is no such dimension; the elements are integers.</exception>
-        public Tensor Max(int dimension, bool keepDimension = false) => Extreme<Max>.Apply(x, dimension, keepDimension, out _);
+        public Tensor Max(int dimension, bool keepDimension = false) => Extreme<Max>.Apply(x, dimension, keepDimension);
 
         /// <summary>As above, and where along the dimension they stand: Int32, of equal ones the first.</summary>
         public Tensor Max(int dimension, out Tensor indices, bool keepDimension = false) => Extreme<Max>.Apply(x, dimension, keepDimension, out indices);

@@ -25,7 +25,7 @@ public sealed class Mean : Operation<Mean>
     protected override void Backward()
     {
         OutputGradient().TryView(kept, out Tensor dy);
-        Transfer.Add(dy.Expand(Input(0).Shape), InputGradient(0), factor);
+        Transfer.Add(dy.Expand(Input(0).Shape), InputGradient(0, out bool isZero), factor, isZero);
     }
 }
 

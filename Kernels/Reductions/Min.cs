@@ -20,7 +20,7 @@ public static class MinOperation
         /// goes to the first of equal ones.
         /// </summary>
         /// <exception cref="ShapeException">It would be the smallest of nothing; there is no such dimension; the elements are integers.</exception>
-        public Tensor Min(int dimension, bool keepDimension = false) => Extreme<Min>.Apply(x, dimension, keepDimension, out _);
+        public Tensor Min(int dimension, bool keepDimension = false) => Extreme<Min>.Apply(x, dimension, keepDimension);
 
         /// <summary>As above, and where along the dimension they stand: Int32, of equal ones the first.</summary>
         public Tensor Min(int dimension, out Tensor indices, bool keepDimension = false) => Extreme<Min>.Apply(x, dimension, keepDimension, out indices);

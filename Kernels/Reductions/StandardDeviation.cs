@@ -28,7 +28,7 @@ public sealed class StandardDeviation : Operation<StandardDeviation>
     protected override void Backward()
     {
         Deviations.Quotient(OutputGradient(), Output()).TryView(kept, out Tensor g);
-        Deviations.AddGradient(Input(0), mean, g, 1 / divisor, InputGradient(0));
+        Deviations.AddGradient(Input(0), mean, g, 1 / divisor, InputGradient(0, out bool isZero), isZero);
     }
 }
 

@@ -22,7 +22,7 @@ public sealed class Sum : Operation<Sum>
     protected override void Backward()
     {
         OutputGradient().TryView(kept, out Tensor dy);
-        Transfer.Add(dy.Expand(Input(0).Shape), InputGradient(0));
+        Transfer.Add(dy.Expand(Input(0).Shape), InputGradient(0, out bool isZero), isZero: isZero);
     }
 }
 

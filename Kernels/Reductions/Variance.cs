@@ -29,7 +29,7 @@ public sealed class Variance : Operation<Variance>
     protected override void Backward()
     {
         OutputGradient().TryView(kept, out Tensor dy);
-        Deviations.AddGradient(Input(0), mean, dy, 2 / divisor, InputGradient(0));
+        Deviations.AddGradient(Input(0), mean, dy, 2 / divisor, InputGradient(0, out bool isZero), isZero);
     }
 }
 
