@@ -121,7 +121,7 @@ static unsafe class Lanes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Load<V, T>(T* row, int stride, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        if (V.Count == 1) return V.Load(row);                               // and no call in a loop of single elements
+        if (V.Count == 1) return count > 0 ? V.Load(row) : V.Zero;          // no call in a loop of single elements
         if (stride == 1) return count >= V.Count ? V.Load(row) : V.LoadPartial(row, count, T.Zero);
         return stride == 0 ? V.Create(*row) : Gather<V, T>(row, stride, count);
     }
@@ -130,7 +130,7 @@ static unsafe class Lanes
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store<V, T>(T* row, int stride, V value, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        if (V.Count == 1) V.Store(row, value);
+        if (V.Count == 1) V.StorePartial(row, value, count);
         else if (stride != 1) Scatter(row, stride, value, count);
         else if (count >= V.Count) V.Store(row, value);
         else V.StorePartial(row, value, count);

@@ -174,7 +174,7 @@ readonly unsafe struct Fibre<V, T>(T* first, int along, int lane, int length, in
     public V Load(int j, T fill)
     {
         T* from = first + (long)j * along;
-        if (V.Count == 1) return V.Load(from);                              // and no call in a loop of single elements
+        if (V.Count == 1) return j < length ? V.Load(from) : V.Create(fill);           // no call in a loop of single elements
         int count = Count(j);
         return lane == 1 ? count >= V.Count ? V.Load(from) : V.LoadPartial(from, count, fill) : Gather(from, count, fill);
     }
