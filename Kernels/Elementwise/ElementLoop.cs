@@ -20,7 +20,7 @@ interface IElement
 /// <summary>One pass over all elements of a result.</summary>
 /// <remarks>
 /// One loop serves every layout: a row whose elements are neighbours is read where it lies; an element that is repeated along a row is put into all lanes of a vector, and that is read again
-/// and again; elements that lie apart are gathered, a vector at a time.
+/// and again; elements that lie apart are gathered, some vectors at a time.
 /// </remarks>
 /// <param name="element">What is computed.</param>
 /// <param name="result">Where to, in any layout.</param>
@@ -39,9 +39,13 @@ readonly unsafe struct ElementLoop<E>(E element, Tensor result, Tensor a, Tensor
     public static void Run(E element, Tensor result, Tensor a, Tensor b = default, Tensor c = default, Tensor d = default, bool isZero = true) =>
         Cpu.For(result.DType, result.Count, Cpu.Grain, new ElementLoop<E>(element, result, a, b, c, d, isZero));
 
+    /// <summary>Vectors that are gathered at once.</summary>
+    const int Piece = 8;
+
+    [SkipLocalsInit]
     public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        T* lanes = stackalloc T[5 * V.Count];                           // what stands for a tensor that there is none of, and a vector for each whose elements lie apart
+        T* lanes = stackalloc T[5 * Piece * V.Count];                   // what stands for a tensor that there is none of, and room for each whose elements lie apart
         Rows<V, T> allY = new(result, loop, 0, lanes), allA = new(a, loop, 1, lanes), allB = new(b, loop, 2, lanes), allC = new(c, loop, 3, lanes);
         T* allD = d.IsAlive ? d.Pointer<T>() : lanes;
         bool apart = allY.Apart || allA.Apart || allB.Apart || allC.Apart, repeats = (E.Operands > 0 && allA.Repeats) || (E.Operands > 1 && allB.Repeats) || (E.Operands > 2 && allC.Repeats);
@@ -53,8 +57,8 @@ readonly unsafe struct ElementLoop<E>(E element, Tensor result, Tensor a, Tensor
                 for (int i = 0, count; i < rows * length; i += count)
                 {
                     int row = i / length, column = i - row * length;
-                    count = Math.Min(V.Count, length - column);
-                    Part<SomeRepeat, V, T>(element, 1, count, ys.Gather(row, column, count), @as.Gather(row, column, count), bs.Gather(row, column, count), cs.Gather(row, column, count), allD + start + i, isZero, 0);
+                    count = Math.Min(Piece * V.Count, length - column);
+                    Part<SomeRepeat, V, T>(element, 1, count, ys.Gather(row, column, count, !isZero), @as.Gather(row, column, count), bs.Gather(row, column, count), cs.Gather(row, column, count), allD + start + i, isZero, 0);
                     ys.Scatter(row, column, count);
                 }
             else if (repeats) Part<SomeRepeat, V, T>(element, rows, length, ys, @as, bs, cs, allD + start, isZero, result.Count);
@@ -119,7 +123,7 @@ readonly unsafe struct ElementLoop<E>(E element, Tensor result, Tensor a, Tensor
     /// <param name="first">Where the first begins.</param>
     /// <param name="stride">The stride along each.</param>
     /// <param name="rowStride">The stride from row to row.</param>
-    /// <param name="lanes">A vector for those whose elements lie apart.</param>
+    /// <param name="lanes">Room for those whose elements lie apart.</param>
     readonly struct Rows<V, T>(T* first, int stride, int rowStride, T* lanes) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         public readonly T* First = first, Lanes = lanes;
@@ -127,7 +131,7 @@ readonly unsafe struct ElementLoop<E>(E element, Tensor result, Tensor a, Tensor
 
         /// <summary>Those of tensor number <paramref name="k"/> of a loop; <paramref name="lanes"/> where there is none.</summary>
         public Rows(Tensor tensor, in StridedLoop loop, int k, T* lanes)
-            : this(tensor.IsAlive ? tensor.Pointer<T>() : lanes, loop.InnerStride(k), loop.RowStride(k), tensor.IsAlive ? lanes + (k + 1) * V.Count : lanes) { }
+            : this(tensor.IsAlive ? tensor.Pointer<T>() : lanes, loop.InnerStride(k), loop.RowStride(k), tensor.IsAlive ? lanes + (k + 1) * Piece * V.Count : lanes) { }
 
         /// <summary>Those that begin at <paramref name="offset"/>.</summary>
         public Rows<V, T> From(long offset) => new(First + offset, Stride, RowStride, Lanes);
@@ -138,21 +142,24 @@ readonly unsafe struct ElementLoop<E>(E element, Tensor result, Tensor a, Tensor
         /// <summary>Whether a row is one element, again and again.</summary>
         public bool Repeats => Stride == 0;
 
-        /// <summary>A row of <paramref name="count"/> elements from a column on, to be read in one vector.</summary>
-        public Rows<V, T> Gather(int row, int column, int count)
+        /// <summary>A row of <paramref name="count"/> elements from a column on, to be read side by side; undefined ones where they lie apart and are not <paramref name="wanted"/>.</summary>
+        public Rows<V, T> Gather(int row, int column, int count, bool wanted = true)
         {
-            T* from = First + (long)row * RowStride + (long)column * Stride;
-            if (!Apart) return new(from, Stride, 0, Lanes);
-            for (int i = 0; i < count; i++) Lanes[i] = from[(long)i * Stride];
-            return new(Lanes, 1, 0, Lanes);
+            T* from = First + (long)row * RowStride + (long)column * Stride, to = Lanes;
+            if (!Apart) return new(from, Stride, 0, to);
+            long stride = Stride;
+            if (wanted)
+                for (int i = 0; i < count; i++, from += stride) to[i] = *from;
+            return new(to, 1, 0, to);
         }
 
         /// <summary>Puts back what <see cref="Gather"/> gave.</summary>
         public void Scatter(int row, int column, int count)
         {
             if (!Apart) return;
-            T* to = First + (long)row * RowStride + (long)column * Stride;
-            for (int i = 0; i < count; i++) to[(long)i * Stride] = Lanes[i];
+            T* to = First + (long)row * RowStride + (long)column * Stride, from = Lanes;
+            long stride = Stride;
+            for (int i = 0; i < count; i++, to += stride) *to = from[i];
         }
     }
 }
