@@ -45,7 +45,8 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
 
     readonly struct Forward(F f) : IElement
     {
-        public static int Arguments => 0b00011;
+        public static int Operands => 2;
+        public static bool IsGradient => false;
         public V Of<V>(V a, V b, V c, V d, V old) where V : struct, ISimd<V> => f.Value(a, b);
     }
 
@@ -70,7 +71,7 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
         Tensor full = Broadcasting.BeginGradient(gradient, y.Shape, ref isZero);
         Reads reads = TSide.Slope(function, Reads.Argument(0), Reads.Argument(1), Reads.Argument(2));
         if (GpuBackend.Current is { } gpu) Launch<TSide>(gpu, Input(0), Input(1), y, dy, full);
-        else ElementLoop<Slope<TSide>>.Run(new(function), full, reads[0] ? Input(0) : default, reads[1] ? Input(1) : default, reads[2] ? y : default, dy, isZero);
+        else ElementLoop<Slope<TSide>>.Run(new(function), full, reads[0] ? Input(0) : dy, reads[1] ? Input(1) : dy, reads[2] ? y : dy, dy, isZero);
         Broadcasting.EndGradient(gradient, full);
     }
 
@@ -91,7 +92,8 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
 
     readonly struct Slope<TSide>(F f) : IElement where TSide : struct, ISide
     {
-        public static int Arguments => 0b11111;
+        public static int Operands => F.HasConstantSlopes ? 0 : 3;
+        public static bool IsGradient => true;
         public V Of<V>(V a, V b, V y, V dy, V gradient) where V : struct, ISimd<V> => V.Fma(dy, TSide.Slope(f, a, b, y), gradient);
     }
 

@@ -3,7 +3,7 @@ using NeuralMemory.Simd;
 namespace NeuralMemory;
 
 /// <summary>
-/// Which arguments a formula reads: computed with these in place of numbers, its result says so, so that a backward pass spares itself tensors that it has no use for. A formula that
+/// Which arguments a formula reads: computed with these in place of numbers, its result says so, so that a backward pass need not go through tensors that it has no use for: in their place it gives the result's gradient, which it reads anyway. A formula that
 /// chooses between two is taken to read both.
 /// </summary>
 /// <param name="arguments">A bit for each.</param>
@@ -13,9 +13,6 @@ readonly struct Reads(int arguments) : ISimd<Reads>
 
     /// <summary>Whether argument <paramref name="k"/> is read.</summary>
     public bool this[int k] => (arguments >> k & 1) != 0;
-
-    /// <summary>Whether none is: the formula is a constant.</summary>
-    public bool None => arguments == 0;
 
     /// <summary>Argument <paramref name="k"/> itself.</summary>
     public static Reads Argument(int k) => new(1 << k);

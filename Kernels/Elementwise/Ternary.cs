@@ -46,7 +46,8 @@ public sealed unsafe class Ternary<F> : Operation<Ternary<F>> where F : struct, 
 
     readonly struct Forward(F f) : IElement
     {
-        public static int Arguments => 0b00111;
+        public static int Operands => 3;
+        public static bool IsGradient => false;
         public V Of<V>(V a, V b, V c, V d, V old) where V : struct, ISimd<V> => f.Value(a, b, c);
     }
 
@@ -65,7 +66,7 @@ public sealed unsafe class Ternary<F> : Operation<Ternary<F>> where F : struct, 
         Tensor gradient = Input(side).Shape == y.Shape ? InputGradient(side, out isZero) : InputGradient(side), full = Broadcasting.BeginGradient(gradient, y.Shape, ref isZero);
         Reads reads = TSide.Slope(function, Reads.Argument(0), Reads.Argument(1), Reads.Argument(2));
         if (GpuBackend.Current is { } gpu) Launch<TSide>(gpu, Input(0), Input(1), Input(2), dy, full);
-        else ElementLoop<Slope<TSide>>.Run(new(function), full, reads[0] ? Input(0) : default, reads[1] ? Input(1) : default, reads[2] ? Input(2) : default, dy, isZero);
+        else ElementLoop<Slope<TSide>>.Run(new(function), full, reads[0] ? Input(0) : dy, reads[1] ? Input(1) : dy, reads[2] ? Input(2) : dy, dy, isZero);
         Broadcasting.EndGradient(gradient, full);
     }
 
@@ -91,7 +92,8 @@ public sealed unsafe class Ternary<F> : Operation<Ternary<F>> where F : struct, 
 
     readonly struct Slope<TSide>(F f) : IElement where TSide : struct, ISide
     {
-        public static int Arguments => 0b11111;
+        public static int Operands => 3;
+        public static bool IsGradient => true;
         public V Of<V>(V a, V b, V c, V dy, V gradient) where V : struct, ISimd<V> => V.Fma(dy, TSide.Slope(f, a, b, c), gradient);
     }
 

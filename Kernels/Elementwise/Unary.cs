@@ -39,7 +39,8 @@ public sealed unsafe class Unary<F> : Operation<Unary<F>> where F : struct, IUna
 
     readonly struct Forward(F f) : IElement
     {
-        public static int Arguments => 0b00001;
+        public static int Operands => 1;
+        public static bool IsGradient => false;
         public V Of<V>(V x, V b, V c, V d, V old) where V : struct, ISimd<V> => f.Value(x);
     }
 
@@ -50,12 +51,13 @@ public sealed unsafe class Unary<F> : Operation<Unary<F>> where F : struct, IUna
         Reads reads = function.Slope(Reads.Argument(0), Reads.Argument(1));
         if (GpuBackend.Current is { } gpu)
             gpu.LaunchEach(new(new(x.Shape, x.Strides, y.Strides, dx.Strides, dy.Strides), x, y, dx, dy), new GpuBackward(function, gpu.View(x), gpu.View(y), gpu.View(dy), gpu.View(dx)));
-        else ElementLoop<Slope>.Run(new(function), dx, reads[0] ? x : default, reads[1] ? y : default, d: dy, isZero: isZero);
+        else ElementLoop<Slope>.Run(new(function), dx, reads[0] ? x : dy, reads[1] ? y : dy, d: dy, isZero: isZero);
     }
 
     readonly struct Slope(F f) : IElement
     {
-        public static int Arguments => 0b11011;
+        public static int Operands => 2;
+        public static bool IsGradient => true;
         public V Of<V>(V x, V y, V c, V dy, V dx) where V : struct, ISimd<V> => V.Fma(dy, f.Slope(x, y), dx);
     }
 
