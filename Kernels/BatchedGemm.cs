@@ -69,7 +69,7 @@ unsafe partial struct BatchedGemm(int m, int n, int k, MatrixLayout a, MatrixLay
             return;
         }
         int count = Count(summed: false), summands = Count(summed: true);
-        if (summands == 0 && !accumulate) c.Fill(0);
+        if (summands == 0 && !accumulate) Transfer.Copy(Tensor.Zeros([1], c.DType).Expand(c.Shape), c);              // c may be a view
         double work = 2.0 * m * n * k * summands;
         int grain = work >= Large ? Math.Max(1, count) : (int)Math.Clamp(Grain / Math.Max(work, 1), 1, int.MaxValue);
         Cpu.For(c.DType, count, grain, new Kernel { Batch = this, A = a, B = b, C = c, Bias = bias, Accumulate = accumulate });
