@@ -47,7 +47,7 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
             Cpu.For(x.DType, fibres.Count, fibres.Grain(), new Forward(fibres, x, y));
             indices = find ? Find(x, y, d) : default;
         }
-        if (Record(y, x) is { } operation) (operation.dimension, operation.indices) = (d, indices);
+        if (Record(y, x) is { } operation) (operation.dimension, operation.indices) = (d, indices.IsAlive ? indices : Find(x, y, d));
         return y;
     }
 
@@ -152,7 +152,7 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
                 if (fibres.Across)
                 {
                     taken = Math.Min(taken, V.Count);
-                    Across<V, T>(px, along, Lanes.Load<V, T>(py, apartY, taken), taken, found, apartY);
+                    Across<V, T>(px, along, n, Lanes.Load<V, T>(py, apartY, taken), taken, found, apartY);
                 }
                 else
                     for (int i = 0; i < taken; i++, px += apart) found[(long)i * apartY] = InRow<V, T>(px, along, n, V.Create(py[(long)i * apartY]));
@@ -165,21 +165,28 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
         static int InRow<V, T>(T* x, int along, int n, V best) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             if (along != 1)
-                for (int j = 0; ; j++)
+            {
+                for (int j = 0; j < n; j++)
                     if (V.FirstNonZero(Hits(V.Create(x[(long)j * along]), best)) == 0) return j;
-            for (int j = 0; ; j += V.Count)
+                throw NotFound();
+            }
+            for (int j = 0; j < n; j += V.Count)
             {
                 int first = V.FirstNonZero(Hits(n - j >= V.Count ? V.Load(x + j) : V.LoadPartial(x + j, n - j, T.Zero), best));
                 if (first < V.Count) return j + first;
             }
+            throw NotFound();
         }
 
-        static void Across<V, T>(T* x, long along, V best, int taken, int* found, long apart) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        static InvalidOperationException NotFound() => new($"{F.Name}: the input was changed while its most extreme elements were sought.");
+
+        static void Across<V, T>(T* x, long along, int n, V best, int taken, int* found, long apart) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             T* hits = stackalloc T[V.Count];
             for (int i = 0; i < taken; i++) found[i * apart] = -1;
             for (int j = 0, missing = taken; missing > 0; j++)
             {
+                if (j == n) throw NotFound();
                 V hit = Hits(Lanes.Load<V, T>(x + j * along, 1, taken), best);
                 int i = V.FirstNonZero(hit);
                 if (i >= taken) continue;
@@ -197,7 +204,7 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
     /// <summary>dL/dx[index] += dL/dy.</summary>
     protected override void Backward()
     {
-        Tensor x = Input(0), dy = OutputGradient(), dx = InputGradient(0), at = indices.IsAlive ? indices : Find(x, Output(), dimension);
+        Tensor x = Input(0), dy = OutputGradient(), dx = InputGradient(0), at = indices;
         Fibres fibres = Along(dimension, x.Shape, dx.Strides, dy);
         if (GpuBackend.Current is { } gpu) gpu.LaunchEach(fibres.Count, new GpuBackward(new(fibres), gpu.View<int>(at), gpu.View(dy), gpu.View(dx)));
         else Cpu.For(x.DType, fibres.Count, Cpu.Grain / 4, new BackwardKernel(fibres, at, dy, dx));
