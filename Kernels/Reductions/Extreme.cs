@@ -67,7 +67,7 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
                 taken = Math.Min(fibres.Others.Locate(start, out long ox, out long oy, out _, out _), end - start);
                 T* px = x.Pointer<T>() + ox, py = y.Pointer<T>() + oy;
                 if (!fibres.Across)
-                    for (int i = 0; i < taken; i++, px += apart, py += apartY) V.StorePartial(py, F.Key(V.Create(along == 1 ? OfRow<V, T>(px, n, least) : OfAny<V, T>(px, along, n))), 1);
+                    for (int i = 0; i < taken; i++, px += apart, py += apartY) V.StorePartial(py, F.Key(V.Create(along == 1 ? OfRow<V, T>(px, n, least) : OfAny<V, T>(new(px, along, along, n, taken: 0), n, least))), 1);
                 else if (taken >= 4 * V.Count)
                 {
                     taken = 4 * V.Count;
@@ -121,10 +121,10 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
             Lanes.Store(y + 3 * next, apart, F.Key(d), V.Count);
         }
 
-        static T OfAny<V, T>(T* x, long along, int n) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        static T OfAny<V, T>(Fibre<V, T> x, int n, T least) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             V best = V.Create(T.NegativeInfinity);
-            for (int j = 0; j < n; j++) best = V.Max(best, F.Key(V.Create(x[j * along])));
+            for (int j = 0; j < n; j += V.Count) best = V.Max(best, F.Key(x.Load(j, least)));
             return V.MaxLane(best);
         }
     }
@@ -155,24 +155,25 @@ public sealed unsafe class Extreme<F> : Operation<Extreme<F>> where F : struct, 
                     Across<V, T>(px, along, n, Lanes.Load<V, T>(py, apartY, taken), taken, found, apartY);
                 }
                 else
-                    for (int i = 0; i < taken; i++, px += apart) found[(long)i * apartY] = InRow<V, T>(px, along, n, V.Create(py[(long)i * apartY]));
+                    for (int i = 0; i < taken; i++, px += apart) found[(long)i * apartY] = InRow<V, T>(px, along, n, py[(long)i * apartY]);
             }
         }
 
         /// <summary>1 where x is the best or NaN, 0 elsewhere.</summary>
         static V Hits<V>(V x, V best) where V : struct, ISimd<V> => V.IfEqual(x, best, V.One, V.IfEqual(x, x, V.Zero, V.One));
 
-        static int InRow<V, T>(T* x, int along, int n, V best) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        static int InRow<V, T>(T* x, int along, int n, T best) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             if (along != 1)
             {
                 for (int j = 0; j < n; j++)
-                    if (V.FirstNonZero(Hits(V.Create(x[(long)j * along]), best)) == 0) return j;
+                    if (x[(long)j * along] is var one && (one == best || T.IsNaN(one))) return j;
                 throw NotFound();
             }
+            V bests = V.Create(best);
             for (int j = 0; j < n; j += V.Count)
             {
-                int first = V.FirstNonZero(Hits(n - j >= V.Count ? V.Load(x + j) : V.LoadPartial(x + j, n - j, T.Zero), best));
+                int first = V.FirstNonZero(Hits(n - j >= V.Count ? V.Load(x + j) : V.LoadPartial(x + j, n - j, T.Zero), bests));
                 if (first < V.Count) return j + first;
             }
             throw NotFound();
