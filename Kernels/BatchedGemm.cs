@@ -41,7 +41,7 @@ unsafe partial struct BatchedGemm(int m, int n, int k, MatrixLayout a, MatrixLay
             if (m == 1) (a, c) = (a with { Row = aStride }, c with { Row = cStride });
             m *= size;
         }
-        else if (aStride == 0 && cStride != 0 && Joins(n, b.Column, bStride) && Joins(n, c.Column, cStride))
+        else if (aStride == 0 && bStride != 0 && cStride != 0 && Joins(n, b.Column, bStride) && Joins(n, c.Column, cStride))
         {
             if (n == 1) (b, c) = (b with { Column = bStride }, c with { Column = cStride });
             n *= size;

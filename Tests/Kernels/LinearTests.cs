@@ -51,6 +51,15 @@ public sealed class LinearTests
         }
     }
 
+    /// <summary>The rows of one x, repeated: with one output, the repetitions are not columns that have biases of their own.</summary>
+    [TestCase(1)]
+    [TestCase(3)]
+    public void ValueOfAnExpandedX(int outputs)
+    {
+        foreach (DType type in new[] { DType.Float32, DType.Float64 })
+            CheckValue(KernelTesting.Random([1, 129, 3], 1, type, 0).Expand([4, 129, 3]), KernelTesting.Random([outputs, 3], 2, type, 0), KernelTesting.Random([outputs], 3, type, 0));
+    }
+
     [TestCaseSource(nameof(Shapes))]
     public void Gradient(int[] shape, int outputs)
     {
