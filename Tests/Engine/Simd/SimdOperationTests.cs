@@ -171,6 +171,20 @@ public unsafe class SimdOperationTests<V> where V : struct, ISimd<V, float>
         }
     }
 
+    [Test]
+    public void FirstNonZeroIsTheFirstLaneThatIsNotZeroOrTheirCount([Values(1, -2, float.NaN, float.Epsilon, float.NegativeInfinity)] float value)
+    {
+        float* lanes = stackalloc float[V.Count];
+        Assert.That(V.FirstNonZero(V.Zero), Is.EqualTo(V.Count));
+        Assert.That(V.FirstNonZero(-V.Zero), Is.EqualTo(V.Count));
+        for (int first = 0; first < V.Count; first++)
+            for (int last = first; last < V.Count; last++)
+            {
+                for (int i = 0; i < V.Count; i++) lanes[i] = i == first || i == last ? value : i % 2 * -0f;
+                Assert.That(V.FirstNonZero(V.Load(lanes)), Is.EqualTo(first), $"lanes {first} and {last}");
+            }
+    }
+
     // Every pair of special values passes through every lane.
     static void CheckPairs(Func<V, V, V> vector, Func<float, float, float> scalar)
     {
