@@ -1,4 +1,3 @@
-using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
@@ -107,7 +106,7 @@ public readonly unsafe struct Float32x16(Vector512<float> value) : IFloat32Bits<
 
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)]
-    public static int FirstNonZero(Float32x16 a) => BitOperations.TrailingZeroCount(~(uint)Vector512.Equals(a.value, Vector512<float>.Zero).ExtractMostSignificantBits());
+    public static int FirstNonZero(Float32x16 a) => LaneMask.First(~(uint)Vector512.Equals(a.value, Vector512<float>.Zero).ExtractMostSignificantBits());
 
     // All bits set in the first count lanes: the mask of a partial load or store.
     [MethodImpl(AggressiveInlining)]

@@ -1,4 +1,3 @@
-using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
@@ -119,7 +118,7 @@ public readonly unsafe struct Float32x4(Vector128<float> value) : IFloat32Bits<F
 
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)]
-    public static int FirstNonZero(Float32x4 a) => BitOperations.TrailingZeroCount(~Vector128.Equals(a.value, Vector128<float>.Zero).ExtractMostSignificantBits());
+    public static int FirstNonZero(Float32x4 a) => LaneMask.First(~Vector128.Equals(a.value, Vector128<float>.Zero).ExtractMostSignificantBits());
 
     // All bits set in the first count lanes: the mask of a partial load or store.
     [MethodImpl(AggressiveInlining)]

@@ -1,4 +1,3 @@
-using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
@@ -110,7 +109,7 @@ public readonly unsafe struct Float32x8(Vector256<float> value) : IFloat32Bits<F
 
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)]
-    public static int FirstNonZero(Float32x8 a) => BitOperations.TrailingZeroCount(~Vector256.Equals(a.value, Vector256<float>.Zero).ExtractMostSignificantBits());
+    public static int FirstNonZero(Float32x8 a) => LaneMask.First(~Vector256.Equals(a.value, Vector256<float>.Zero).ExtractMostSignificantBits());
 
     // All bits set in the first count lanes: the mask of a partial load or store.
     [MethodImpl(AggressiveInlining)]

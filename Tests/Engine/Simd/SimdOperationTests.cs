@@ -182,8 +182,12 @@ public unsafe class SimdOperationTests<V> where V : struct, ISimd<V, float>
             {
                 for (int i = 0; i < V.Count; i++) lanes[i] = i == first || i == last ? value : i % 2 * -0f;
                 Assert.That(V.FirstNonZero(V.Load(lanes)), Is.EqualTo(first), $"lanes {first} and {last}");
+                Assert.That(IsFirst(V.Load(lanes)), Is.EqualTo(first == 0), $"lanes {first} and {last}, compiled as a comparison with 0");
             }
     }
+
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+    static bool IsFirst(V a) => V.FirstNonZero(a) == 0;
 
     // Every pair of special values passes through every lane.
     static void CheckPairs(Func<V, V, V> vector, Func<float, float, float> scalar)
