@@ -46,7 +46,6 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
     readonly struct Forward(F f) : IElement
     {
         public static int Operands => 2;
-        public static bool IsGradient => false;
         public V Of<V>(V a, V b, V c, V d, V old) where V : struct, ISimd<V> => f.Value(a, b);
     }
 
@@ -93,7 +92,8 @@ public sealed unsafe class Binary<F> : Operation<Binary<F>> where F : struct, IB
     readonly struct Slope<TSide>(F f) : IElement where TSide : struct, ISide
     {
         public static int Operands => F.HasConstantSlopes ? 0 : 3;
-        public static bool IsGradient => true;
+        public static bool HasD => true;
+        public static bool Adds => true;
         public V Of<V>(V a, V b, V y, V dy, V gradient) where V : struct, ISimd<V> => V.Fma(dy, TSide.Slope(f, a, b, y), gradient);
     }
 

@@ -10,8 +10,11 @@ interface IElement
     /// <summary>How many of a, b and c are looked at.</summary>
     static abstract int Operands { get; }
 
-    /// <summary>Whether d and the old result are.</summary>
-    static abstract bool IsGradient { get; }
+    /// <summary>Whether d is looked at.</summary>
+    static virtual bool HasD => false;
+
+    /// <summary>Whether what the result holds is, to be added to.</summary>
+    static virtual bool Adds => false;
 
     /// <summary>The element of the result, from those of up to four tensors and what the result holds.</summary>
     V Of<V>(V a, V b, V c, V d, V old) where V : struct, ISimd<V>;
@@ -75,7 +78,7 @@ readonly unsafe struct ElementLoop<E>(E element, Tensor result, Tensor a, Tensor
     {
         T* y = ys.First, a = @as.First, b = bs.First, c = cs.First;
         int nextY = ys.RowStride, nextA = @as.RowStride, nextB = bs.RowStride, nextC = cs.RowStride;
-        bool repeatsA = L.SomeRepeat && @as.Repeats, repeatsB = L.SomeRepeat && bs.Repeats, repeatsC = L.SomeRepeat && cs.Repeats, adds = E.IsGradient && !isZero;
+        bool repeatsA = L.SomeRepeat && @as.Repeats, repeatsB = L.SomeRepeat && bs.Repeats, repeatsC = L.SomeRepeat && cs.Repeats, adds = E.Adds && !isZero;
         bool streams = !adds && (rows == 1 || nextY % V.Count == 0) && Streaming.Suits<V, T>(y, size);
         for (; rows > 0; rows--, y += nextY, a += nextA, b += nextB, c += nextC, d += length)
         {
@@ -91,7 +94,7 @@ readonly unsafe struct ElementLoop<E>(E element, Tensor result, Tensor a, Tensor
                     if (E.Operands > 0 && !repeatsA) va = V.Load(a + i);
                     if (E.Operands > 1 && !repeatsB) vb = V.Load(b + i);
                     if (E.Operands > 2 && !repeatsC) vc = V.Load(c + i);
-                    if (E.IsGradient) vd = V.Load(d + i);
+                    if (E.HasD) vd = V.Load(d + i);
                     if (adds) old = V.Load(y + i);
                     Streaming.Store(y + i, element.Of(va, vb, vc, vd, old), streams);
                     i += V.Count;
@@ -104,7 +107,7 @@ readonly unsafe struct ElementLoop<E>(E element, Tensor result, Tensor a, Tensor
                 if (E.Operands > 0 && !repeatsA) va = V.LoadPartial(a + i, rest, T.Zero);
                 if (E.Operands > 1 && !repeatsB) vb = V.LoadPartial(b + i, rest, T.Zero);
                 if (E.Operands > 2 && !repeatsC) vc = V.LoadPartial(c + i, rest, T.Zero);
-                if (E.IsGradient) vd = V.LoadPartial(d + i, rest, T.Zero);
+                if (E.HasD) vd = V.LoadPartial(d + i, rest, T.Zero);
                 if (adds) old = V.LoadPartial(y + i, rest, T.Zero);
                 V.StorePartial(y + i, element.Of(va, vb, vc, vd, old), rest);
             }

@@ -47,7 +47,6 @@ public sealed unsafe class Ternary<F> : Operation<Ternary<F>> where F : struct, 
     readonly struct Forward(F f) : IElement
     {
         public static int Operands => 3;
-        public static bool IsGradient => false;
         public V Of<V>(V a, V b, V c, V d, V old) where V : struct, ISimd<V> => f.Value(a, b, c);
     }
 
@@ -93,7 +92,8 @@ public sealed unsafe class Ternary<F> : Operation<Ternary<F>> where F : struct, 
     readonly struct Slope<TSide>(F f) : IElement where TSide : struct, ISide
     {
         public static int Operands => 3;
-        public static bool IsGradient => true;
+        public static bool HasD => true;
+        public static bool Adds => true;
         public V Of<V>(V a, V b, V c, V dy, V gradient) where V : struct, ISimd<V> => V.Fma(dy, TSide.Slope(f, a, b, c), gradient);
     }
 

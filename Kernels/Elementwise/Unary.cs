@@ -40,7 +40,6 @@ public sealed unsafe class Unary<F> : Operation<Unary<F>> where F : struct, IUna
     readonly struct Forward(F f) : IElement
     {
         public static int Operands => 1;
-        public static bool IsGradient => false;
         public V Of<V>(V x, V b, V c, V d, V old) where V : struct, ISimd<V> => f.Value(x);
     }
 
@@ -57,7 +56,8 @@ public sealed unsafe class Unary<F> : Operation<Unary<F>> where F : struct, IUna
     readonly struct Slope(F f) : IElement
     {
         public static int Operands => 2;
-        public static bool IsGradient => true;
+        public static bool HasD => true;
+        public static bool Adds => true;
         public V Of<V>(V x, V y, V c, V dy, V dx) where V : struct, ISimd<V> => V.Fma(dy, f.Slope(x, y), dx);
     }
 

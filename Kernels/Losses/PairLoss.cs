@@ -108,9 +108,9 @@ public sealed unsafe class PairLoss<F> : Operation<PairLoss<F>> where F : struct
             if (NeedsGradient(1)) Launch<ToT>(gpu, x, t, OutputGradient(), InputGradient(1));
             return;
         }
-        double scale = OutputGradient().Item() / F.Divisor(x.Shape);
-        if (NeedsGradient(0)) Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel<ToX>(function, x, t, InputGradient(0, out bool isZero), scale, isZero));
-        if (NeedsGradient(1)) Cpu.For(x.DType, x.Count, Cpu.Grain, new BackwardKernel<ToT>(function, x, t, InputGradient(1, out bool isZero), scale, isZero));
+        Tensor share = Tensor.Full([1], OutputGradient().Item() / F.Divisor(x.Shape), x.DType);
+        if (NeedsGradient(0)) ElementLoop<Slope<ToX>>.Run(new(function), InputGradient(0, out bool isZero), x, t, share, isZero: isZero);
+        if (NeedsGradient(1)) ElementLoop<Slope<ToT>>.Run(new(function), InputGradient(1, out bool isZero), x, t, share, isZero: isZero);
     }
 
     interface ISide
@@ -128,35 +128,11 @@ public sealed unsafe class PairLoss<F> : Operation<PairLoss<F>> where F : struct
         public static V Slope<V>(F f, V x, V t) where V : struct, ISimd<V> => f.SlopeT(x, t);
     }
 
-    readonly struct BackwardKernel<TSide>(F function, Tensor x, Tensor targets, Tensor gradient, double scale, bool isZero) : ICpuKernel where TSide : struct, ISide
+    readonly struct Slope<TSide>(F f) : IElement where TSide : struct, ISide
     {
-        readonly StridedLoop loop = new(x.Shape, x.Strides, targets.Strides, gradient.Strides);
-
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            F f = function;
-            V factor = V.Constant(scale);
-            bool add = !isZero;
-            int strideX = loop.InnerStride(0), strideT = loop.InnerStride(1), strideG = loop.InnerStride(2);
-            for (int length; start < end; start += length)
-            {
-                length = Math.Min(loop.Locate(start, out long ox, out long ot, out long og, out _), end - start);
-                T* px = x.Pointer<T>() + ox, pt = targets.Pointer<T>() + ot, g = gradient.Pointer<T>() + og;
-                int i = 0;
-                bool streams = isZero && Streaming.Suits<V, T>(g, x.Count);
-                if (strideX == 1 && strideT == 1 && strideG == 1)
-                    for (; i <= length - V.Count; i += V.Count)
-                        Streaming.Store(g + i, V.Fma(factor, TSide.Slope(f, V.Load(px + i), V.Load(pt + i)), add ? V.Load(g + i) : V.Zero), streams);
-                for (; i < length; i += V.Count)
-                {
-                    int count = length - i;
-                    V xi = Lanes.Load<V, T>(px + (long)i * strideX, strideX, count), ti = Lanes.Load<V, T>(pt + (long)i * strideT, strideT, count);
-                    V old = add ? Lanes.Load<V, T>(g + (long)i * strideG, strideG, count) : V.Zero;
-                    Lanes.Store(g + (long)i * strideG, strideG, V.Fma(factor, TSide.Slope(f, xi, ti), old), count);
-                }
-            }
-            Streaming.End();
-        }
+        public static int Operands => 3;
+        public static bool Adds => true;
+        public V Of<V>(V x, V t, V share, V d, V gradient) where V : struct, ISimd<V> => V.Fma(share, TSide.Slope(f, x, t), gradient);
     }
 
     void Launch<TSide>(GpuBackend gpu, Tensor x, Tensor t, Tensor dy, Tensor gradient) where TSide : struct, ISide =>

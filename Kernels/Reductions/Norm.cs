@@ -1,4 +1,3 @@
-using System.Numerics;
 using ILGPU;
 using NeuralMemory.Gpu;
 using NeuralMemory.Simd;
@@ -6,7 +5,7 @@ using NeuralMemory.Simd;
 namespace NeuralMemory;
 
 /// <summary>y = sqrt(sum x_i^2) over the elements that make one of y. dL/dx_i = x_i / y dL/dy, and 0 where y is 0.</summary>
-public sealed unsafe class Norm : Operation<Norm>
+public sealed class Norm : Operation<Norm>
 {
     Shape kept;
 
@@ -30,7 +29,7 @@ public sealed unsafe class Norm : Operation<Norm>
         Tensor x = Input(0), dx = InputGradient(0, out bool isZero);
         if (GpuBackend.Current is { } gpu)
             gpu.LaunchEach(new(new(x.Shape, x.Strides, StridedLoop.Expand(g, x.Shape), dx.Strides), x, g, dx), new GpuBackward(gpu.View(x), gpu.View(g), gpu.View(dx)));
-        else Cpu.For(g.DType, x.Count, Cpu.Grain, new BackwardKernel(x, g, dx, isZero));
+        else ElementLoop<Slope>.Run(new(), dx, x, g, isZero: isZero);
     }
 
     readonly struct GpuBackward(ArrayView<float> x, ArrayView<float> g, ArrayView<float> dx) : IGpuElements
@@ -41,34 +40,11 @@ public sealed unsafe class Norm : Operation<Norm>
             Float4.Fma(Float4.Load(x, ox, loop.Step0), Float4.Load(g, og, loop.Step1), Float4.Load(dx, odx)).Store(dx, odx);
     }
 
-    readonly struct BackwardKernel(Tensor x, Tensor g, Tensor dx, bool isZero) : ICpuKernel
+    readonly struct Slope : IElement
     {
-        readonly StridedLoop loop = new(x.Shape, x.Strides, StridedLoop.Expand(g, x.Shape), dx.Strides);
-
-        public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        {
-            bool add = !isZero;
-            int strideX = loop.InnerStride(0), strideG = loop.InnerStride(1), strideDx = loop.InnerStride(2);
-            for (int length; start < end; start += length)
-            {
-                length = Math.Min(loop.Locate(start, out long ox, out long og, out long odx, out _), end - start);
-                T* px = x.Pointer<T>() + ox, pg = g.Pointer<T>() + og, pdx = dx.Pointer<T>() + odx;
-                int i = 0;
-                if (strideX == 1 && strideG is 0 or 1 && strideDx == 1)
-                {
-                    V same = V.Create(*pg);
-                    bool streams = isZero && Streaming.Suits<V, T>(pdx, x.Count);
-                    for (; i <= length - V.Count; i += V.Count) Streaming.Store(pdx + i, V.Fma(V.Load(px + i), strideG == 0 ? same : V.Load(pg + i), add ? V.Load(pdx + i) : V.Zero), streams);
-                }
-                for (; i < length; i += V.Count)
-                {
-                    int count = length - i;
-                    V vx = Lanes.Load<V, T>(px + (long)i * strideX, strideX, count), vg = Lanes.Load<V, T>(pg + (long)i * strideG, strideG, count);
-                    Lanes.Store(pdx + (long)i * strideDx, strideDx, V.Fma(vx, vg, add ? Lanes.Load<V, T>(pdx + (long)i * strideDx, strideDx, count) : V.Zero), count);
-                }
-            }
-            Streaming.End();
-        }
+        public static int Operands => 2;
+        public static bool Adds => true;
+        public V Of<V>(V x, V g, V c, V d, V dx) where V : struct, ISimd<V> => V.Fma(x, g, dx);
     }
 }
 
