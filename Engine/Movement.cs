@@ -88,14 +88,7 @@ static unsafe partial class Movement
     /// <summary>What elements are copied as: an integer as a float of the same bits.</summary>
     static DType Bits(Tensor tensor) => tensor.DType == DType.Float64 ? DType.Float64 : DType.Float32;
 
-    static StridedLoop Select(ReadOnlySpan<int> dimensions, Shape shape, Shape from, Shape to) => new(Pick(shape, dimensions), Pick(from, dimensions), Pick(to, dimensions));
-
-    static Shape Pick(Shape values, ReadOnlySpan<int> dimensions)
-    {
-        Span<int> picked = stackalloc int[Shape.MaxRank];
-        for (int i = 0; i < dimensions.Length; i++) picked[i] = values[dimensions[i]];
-        return new(picked[..dimensions.Length]);
-    }
+    static StridedLoop Select(ReadOnlySpan<int> dimensions, Shape shape, Shape from, Shape to) => new(shape.Pick(dimensions), from.Pick(dimensions), to.Pick(dimensions));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static void Move<M, V, T>(V moved, T* to, V scale, bool streams = false) where M : struct, IMove where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> =>

@@ -1,8 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.Arm;
-using System.Runtime.Intrinsics.X86;
 using NeuralMemory.Simd;
 
 namespace NeuralMemory;
@@ -174,7 +172,7 @@ static unsafe partial class Movement
     }
 
     /// <summary>Whether <see cref="Quads"/> knows vectors of this width.</summary>
-    static bool HasQuads<V>() => typeof(V) == typeof(Float32x16) || typeof(V) == typeof(Float32x8) || (typeof(V) == typeof(Float32x4) && (Sse.IsSupported || AdvSimd.Arm64.IsSupported));
+    static bool HasQuads<V>() => typeof(V) == typeof(Float32x16) || typeof(V) == typeof(Float32x8) || (typeof(V) == typeof(Float32x4) && Quad.IsSupported);
 
     /// <summary>Four columns of a tile, whose rows are as long as a vector: each quarter, or half, of the vectors is a block of four by four.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -184,29 +182,20 @@ static unsafe partial class Movement
         if (typeof(V) == typeof(Float32x16))
         {
             Vector512<float> r0 = Four(p), r1 = Four(p + 16), r2 = Four(p + 32), r3 = Four(p + 48);
-            Vector512<float> low02 = Avx512F.UnpackLow(r0, r2), low13 = Avx512F.UnpackLow(r1, r3), high02 = Avx512F.UnpackHigh(r0, r2), high13 = Avx512F.UnpackHigh(r1, r3);
-            a = Unsafe.BitCast<Vector512<float>, V>(Avx512F.UnpackLow(low02, low13));
-            b = Unsafe.BitCast<Vector512<float>, V>(Avx512F.UnpackHigh(low02, low13));
-            c = Unsafe.BitCast<Vector512<float>, V>(Avx512F.UnpackLow(high02, high13));
-            d = Unsafe.BitCast<Vector512<float>, V>(Avx512F.UnpackHigh(high02, high13));
+            Quad.Transpose(ref r0, ref r1, ref r2, ref r3);
+            (a, b, c, d) = (Unsafe.BitCast<Vector512<float>, V>(r0), Unsafe.BitCast<Vector512<float>, V>(r1), Unsafe.BitCast<Vector512<float>, V>(r2), Unsafe.BitCast<Vector512<float>, V>(r3));
         }
         else if (typeof(V) == typeof(Float32x8))
         {
             Vector256<float> r0 = Two(p), r1 = Two(p + 8), r2 = Two(p + 16), r3 = Two(p + 24);
-            Vector256<float> low02 = Avx.UnpackLow(r0, r2), low13 = Avx.UnpackLow(r1, r3), high02 = Avx.UnpackHigh(r0, r2), high13 = Avx.UnpackHigh(r1, r3);
-            a = Unsafe.BitCast<Vector256<float>, V>(Avx.UnpackLow(low02, low13));
-            b = Unsafe.BitCast<Vector256<float>, V>(Avx.UnpackHigh(low02, low13));
-            c = Unsafe.BitCast<Vector256<float>, V>(Avx.UnpackLow(high02, high13));
-            d = Unsafe.BitCast<Vector256<float>, V>(Avx.UnpackHigh(high02, high13));
+            Quad.Transpose(ref r0, ref r1, ref r2, ref r3);
+            (a, b, c, d) = (Unsafe.BitCast<Vector256<float>, V>(r0), Unsafe.BitCast<Vector256<float>, V>(r1), Unsafe.BitCast<Vector256<float>, V>(r2), Unsafe.BitCast<Vector256<float>, V>(r3));
         }
         else
         {
             Vector128<float> r0 = Vector128.Load(p), r1 = Vector128.Load(p + 4), r2 = Vector128.Load(p + 8), r3 = Vector128.Load(p + 12);
-            Vector128<float> low02 = Low(r0, r2), low13 = Low(r1, r3), high02 = High(r0, r2), high13 = High(r1, r3);
-            a = Unsafe.BitCast<Vector128<float>, V>(Low(low02, low13));
-            b = Unsafe.BitCast<Vector128<float>, V>(High(low02, low13));
-            c = Unsafe.BitCast<Vector128<float>, V>(Low(high02, high13));
-            d = Unsafe.BitCast<Vector128<float>, V>(High(high02, high13));
+            Quad.Transpose(ref r0, ref r1, ref r2, ref r3);
+            (a, b, c, d) = (Unsafe.BitCast<Vector128<float>, V>(r0), Unsafe.BitCast<Vector128<float>, V>(r1), Unsafe.BitCast<Vector128<float>, V>(r2), Unsafe.BitCast<Vector128<float>, V>(r3));
         }
     }
 
@@ -216,10 +205,4 @@ static unsafe partial class Movement
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static Vector512<float> Four(float* p) =>
         Vector512.Create(Vector256.Create(Vector128.Load(p), Vector128.Load(p + 64)), Vector256.Create(Vector128.Load(p + 128), Vector128.Load(p + 192)));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static Vector128<float> Low(Vector128<float> a, Vector128<float> b) => Sse.IsSupported ? Sse.UnpackLow(a, b) : AdvSimd.Arm64.ZipLow(a, b);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static Vector128<float> High(Vector128<float> a, Vector128<float> b) => Sse.IsSupported ? Sse.UnpackHigh(a, b) : AdvSimd.Arm64.ZipHigh(a, b);
 }

@@ -91,6 +91,14 @@ public readonly struct Shape : IEquatable<Shape>
     /// <summary>This shape followed by <paramref name="other"/>'s dimensions.</summary>
     public Shape Concat(Shape other) => Splice(Rank, 0, other.Sizes);
 
+    /// <summary>The sizes of some dimensions, in their order there.</summary>
+    internal Shape Pick(ReadOnlySpan<int> dimensions)
+    {
+        Span<int> picked = stackalloc int[MaxRank];
+        for (int i = 0; i < dimensions.Length; i++) picked[i] = this[dimensions[i]];
+        return new(picked[..dimensions.Length]);
+    }
+
     Shape Splice(int at, int removed, ReadOnlySpan<int> inserted)
     {
         if (Rank - removed + inserted.Length > MaxRank) throw new ShapeException("Shape", $"{this}: more than {MaxRank} dimensions.");

@@ -102,11 +102,11 @@ static unsafe class GemmDot
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         static void Sum(V a, V b, V c, V d, T* sums)
         {
-            if (typeof(T) == typeof(float) && V.Count >= 4 && GemmPacking.HasUnpack)
+            if (typeof(T) == typeof(float) && V.Count >= 4 && Quad.IsSupported)
             {
                 Vector128<float> a4 = Fold(a), b4 = Fold(b), c4 = Fold(c), d4 = Fold(d);
-                Vector128<float> ac = GemmPacking.Low(a4, c4) + GemmPacking.High(a4, c4), bd = GemmPacking.Low(b4, d4) + GemmPacking.High(b4, d4);
-                (GemmPacking.Low(ac, bd) + GemmPacking.High(ac, bd)).Store((float*)sums);
+                Vector128<float> ac = Quad.Low(a4, c4) + Quad.High(a4, c4), bd = Quad.Low(b4, d4) + Quad.High(b4, d4);
+                (Quad.Low(ac, bd) + Quad.High(ac, bd)).Store((float*)sums);
             }
             else (sums[0], sums[1], sums[2], sums[3]) = (V.Sum(a), V.Sum(b), V.Sum(c), V.Sum(d));
         }

@@ -1,7 +1,5 @@
 using System.Numerics;
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 using NeuralMemory.Simd;
 
@@ -25,7 +23,7 @@ static unsafe class GemmPacking
     {
         int count = runs.Rows, steps = runs.Columns;
         if (runs.RowStride == 1) Copy<V, T>(runs, to, width, spills);
-        else if (typeof(T) == typeof(float) && runs.ColumnStride == 1 && HasUnpack)
+        else if (typeof(T) == typeof(float) && runs.ColumnStride == 1 && Quad.IsSupported)
         {
             int whole = steps & -4, packed = spills ? count : count & -4;
             for (int line = 0; line < whole; line += Line)
@@ -70,11 +68,11 @@ static unsafe class GemmPacking
         for (; steps > 0; steps -= 4, from += 4, to += 4 * width)
         {
             Vector128<float> a = Vector128.Load(from), b = Vector128.Load(from + toB), c = Vector128.Load(from + toC), d = Vector128.Load(from + toD);
-            Vector128<float> ac01 = Low(a, c), bd01 = Low(b, d), ac23 = High(a, c), bd23 = High(b, d);      // a0 c0 a1 c1, ...
-            Low(ac01, bd01).Store(to);
-            High(ac01, bd01).Store(to + width);
-            Low(ac23, bd23).Store(to + 2 * width);
-            High(ac23, bd23).Store(to + 3 * width);
+            Quad.Transpose(ref a, ref b, ref c, ref d);
+            a.Store(to);
+            b.Store(to + width);
+            c.Store(to + 2 * width);
+            d.Store(to + 3 * width);
         }
     }
 
@@ -88,22 +86,11 @@ static unsafe class GemmPacking
             Vector256<float> b = Vector256.Create(Vector128.Load(from + stride), Vector128.Load(upper + stride));
             Vector256<float> c = Vector256.Create(Vector128.Load(from + 2 * stride), Vector128.Load(upper + 2 * stride));
             Vector256<float> d = Vector256.Create(Vector128.Load(from + 3 * stride), Vector128.Load(upper + 3 * stride));
-            Vector256<float> ac01 = Avx.UnpackLow(a, c), bd01 = Avx.UnpackLow(b, d), ac23 = Avx.UnpackHigh(a, c), bd23 = Avx.UnpackHigh(b, d);
-            Avx.UnpackLow(ac01, bd01).Store(to);
-            Avx.UnpackHigh(ac01, bd01).Store(to + width);
-            Avx.UnpackLow(ac23, bd23).Store(to + 2 * width);
-            Avx.UnpackHigh(ac23, bd23).Store(to + 3 * width);
+            Quad.Transpose(ref a, ref b, ref c, ref d);
+            a.Store(to);
+            b.Store(to + width);
+            c.Store(to + 2 * width);
+            d.Store(to + 3 * width);
         }
     }
-
-    /// <summary>Whether the machine can interleave the lanes of two vectors.</summary>
-    public static bool HasUnpack => Sse.IsSupported || AdvSimd.Arm64.IsSupported;
-
-    /// <summary>a0 b0 a1 b1.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> Low(Vector128<float> a, Vector128<float> b) => Sse.IsSupported ? Sse.UnpackLow(a, b) : AdvSimd.Arm64.ZipLow(a, b);
-
-    /// <summary>a2 b2 a3 b3.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> High(Vector128<float> a, Vector128<float> b) => Sse.IsSupported ? Sse.UnpackHigh(a, b) : AdvSimd.Arm64.ZipHigh(a, b);
 }

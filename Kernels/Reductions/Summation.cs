@@ -44,14 +44,9 @@ static unsafe partial class Summation
                 summedCount *= source.Shape[d];
             }
         }
-        Shape Pick(Shape from, Span<int> dimensions)
-        {
-            Span<int> picked = stackalloc int[Shape.MaxRank];
-            for (int i = 0; i < dimensions.Length; i++) picked[i] = from[dimensions[i]];
-            return new(picked[..dimensions.Length]);
-        }
-        StridedLoop terms = new(Pick(source.Shape, summed[..summedRank]), Pick(source.Strides, summed[..summedRank]));
-        StridedLoop results = new(Pick(source.Shape, kept[..keptRank]), Pick(source.Strides, kept[..keptRank]), Pick(strides, kept[..keptRank]));
+        kept = kept[..keptRank];
+        summed = summed[..summedRank];
+        StridedLoop terms = new(source.Shape.Pick(summed), source.Strides.Pick(summed)), results = new(source.Shape.Pick(kept), source.Strides.Pick(kept), strides.Pick(kept));
 
         if (GpuBackend.Current is { } gpu)
         {
