@@ -60,12 +60,7 @@ public abstract class Operation
     }
 
     /// <summary>Adds <paramref name="gradient"/>, of any strides, to that of input i: all that an operation which only moves elements has to do.</summary>
-    protected void AddToInputGradient(int i, Tensor gradient)
-    {
-        Tensor sum = inputs[i].GradientToAccumulate(out bool isZero);
-        if (isZero) Movement.Run<Movement.Write>(gradient, sum);
-        else sum.Backend.Add(gradient, sum);
-    }
+    protected void AddToInputGradient(int i, Tensor gradient) => inputs[i].AddToGradient(gradient);
 
     /// <summary>
     /// Adds <paramref name="gradient"/>, which this operation has made and nothing will write to again, to that of input i. Where there is none yet it becomes the gradient itself, and nothing is

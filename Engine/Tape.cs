@@ -152,10 +152,7 @@ public static class Tape
             if (!roots[i].RequiresGradient) continue;
             any = true;
             if (roots.Length == 1 && roots[0].TakeGradient(gradients[0])) break;
-            Tensor gradient = roots[i].GradientToAccumulate(out bool isZero);
-            if (isZero && roots[i].Body != roots[i].Root) Movement.Run<Movement.Write>(gradients[i], gradient);
-            else if (isZero) gradient.Backend.Copy(gradients[i], gradient);
-            else gradient.Backend.Add(gradients[i], gradient);
+            roots[i].AddToGradient(gradients[i]);
         }
         if (!any) throw new InvalidOperationException("Backward: nothing here depends on a tensor that requires a gradient, or it was computed within NoGradient.");
 

@@ -426,6 +426,14 @@ public readonly unsafe partial struct Tensor
         return root == b ? root.Gradient : root.Gradient.Body.CloneView(b.Shape, b.Strides, b.Address - root.Address).Handle;
     }
 
+    /// <summary>Adds to the gradient, or writes it where that is zero.</summary>
+    internal void AddToGradient(Tensor gradient)
+    {
+        Tensor sum = GradientToAccumulate(out bool isZero);
+        if (isZero) Movement.Run<Movement.Write>(gradient, sum);
+        else sum.Backend.Add(gradient, sum);
+    }
+
     /// <summary>Makes <paramref name="gradient"/> the gradient of an intermediate value that has none and passes it on at once, so that it need not be copied.</summary>
     /// <returns>False where that is not so, or where <paramref name="gradient"/> is some tensor's gradient, which this backward pass may write to.</returns>
     internal bool TakeGradient(Tensor gradient)

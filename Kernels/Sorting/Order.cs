@@ -21,7 +21,7 @@ readonly unsafe struct Order<T, K>(T* first, long stride, bool descending) where
         public int Index;
     }
 
-    /// <summary>The memory that <see cref="Sort"/> and <see cref="Select"/> need for fibres of <paramref name="n"/> elements.</summary>
+    /// <summary>The memory that <see cref="First"/> needs for fibres of <paramref name="n"/> elements.</summary>
     public static Item* Scratch(int n) => ThreadScratch<Order<T, K>>.Take<Item>(2L * n);
 
     // A number's bits grow with it once the sign bit is flipped, and below zero all others too. Both zeros are one number, and all NaNs.
@@ -35,9 +35,14 @@ readonly unsafe struct Order<T, K>(T* first, long stride, bool descending) where
 
     Item ItemAt(int i) => new() { Key = Key(first[i * stride]), Index = i };
 
-    /// <summary>Puts 0 to <paramref name="n"/> - 1 into the order of the elements that they count; equal ones stay in theirs. The first of them are the result.</summary>
-    public void Sort(Span<int> result, int n, Item* scratch)
+    /// <summary>The first of 0 to <paramref name="n"/> - 1 in the order of the elements that they count, equal ones in theirs: as many as <paramref name="result"/> has room for.</summary>
+    public void First(Span<int> result, int n, Item* scratch)
     {
+        if (descending && n > Short && result.Length <= n / 16)
+        {
+            Select(result, n);
+            return;
+        }
         Item* items = n <= Short ? Insert(n, scratch) : Count(n, scratch);
         for (int i = 0; i < result.Length; i++) result[i] = items[i].Index;
     }
@@ -80,14 +85,9 @@ readonly unsafe struct Order<T, K>(T* first, long stride, bool descending) where
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static int Digit(Item item, int digit) => int.CreateTruncating(item.Key >> (8 * digit)) & 255;
 
-    /// <summary>The first of the descending order of 0 to <paramref name="n"/> - 1, as many as <paramref name="result"/> has room for.</summary>
-    public void Select(Span<int> result, int n, Item* scratch)
+    // Few of many: each element in turn goes to its place among those found so far, most of them to none. In descending order only.
+    void Select(Span<int> result, int n)
     {
-        if (n <= Short || result.Length > n / 16)
-        {
-            Sort(result, n, scratch);
-            return;
-        }
         for (int i = 0, count = 0; i < n; i++)
         {
             if (count == result.Length)
