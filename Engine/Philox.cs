@@ -35,6 +35,7 @@ public sealed class Philox
     }
 
     /// <summary>The next 32 random bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public uint NextUInt32()
     {
         if (position % 4 == 0) (r0, r1, r2, r3) = Block(Seed, stream, position / 4);
@@ -45,6 +46,7 @@ public sealed class Philox
     public float NextSingle() => (NextUInt32() >> 8) * (1f / (1 << 24));
 
     /// <summary>Uniform in [0, 1): one of 2^53 equally spaced doubles.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public double NextDouble() => (((ulong)NextUInt32() << 21) ^ (NextUInt32() >> 11)) * (1.0 / (1L << 53));
 
     /// <summary>Uniform in <paramref name="minimum"/> (inclusive) to <paramref name="maximum"/> (exclusive), without bias.</summary>
@@ -60,6 +62,7 @@ public sealed class Philox
     }
 
     /// <summary>Standard normal, by Box and Muller's transform of two uniform numbers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public double NextNormal() => Math.Sqrt(-2 * Math.Log(1 - NextDouble())) * Math.Cos(2 * Math.PI * NextDouble());
 
     /// <summary>Puts <paramref name="values"/> in random order, every order equally likely (Fisher and Yates).</summary>

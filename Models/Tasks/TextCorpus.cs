@@ -31,28 +31,30 @@ public sealed class TextCorpus
     public static TextCorpus Read(string path, Vocabulary? vocabulary = null, int window = 1, double validationShare = 0.1)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(window, 1);
-        HashSet<Rune> characters = [];
-        long count = 0;
+        Dictionary<Rune, ushort> numbers = [];                                              // in the order in which the characters turn up
+        List<ushort> text = [];
         foreach (Rune character in TextFile.Characters(path))
         {
-            characters.Add(character);
-            count++;
+            if (text.Count == Array.MaxLength) throw new TextFileException($"{path}: the text has more than the {Array.MaxLength} characters that fit into memory at once.");
+            if (!numbers.TryGetValue(character, out ushort number))
+            {
+                if (numbers.Count > ushort.MaxValue) throw new TextFileException($"{path}: the text has more than {ushort.MaxValue + 1} different characters.");
+                numbers.Add(character, number = (ushort)numbers.Count);
+            }
+            text.Add(number);
         }
+        int count = text.Count;
         if (count == 0) throw new TextFileException($"{path}: the file is empty; a text was expected.");
         long start = count - (long)(count * validationShare);
-        if (count > Array.MaxLength) throw new TextFileException($"{path}: {count} characters are more than the {Array.MaxLength} that fit into memory at once.");
         if (validationShare < 1 && start <= window || validationShare > 0 && count - start <= window)
             throw new TextFileException($"{path}: {count} characters are too few: {start} to train on and {count - start} to test on, and each part must have more than the {window} that the model sees at once.");
-        if (vocabulary is null && characters.Count > ushort.MaxValue + 1) throw new TextFileException($"{path}: {characters.Count} different characters are more than {ushort.MaxValue + 1}.");
-        vocabulary ??= new(characters);
+        vocabulary ??= new(numbers.Keys);
+        ushort[] known = new ushort[numbers.Count];                                         // their numbers in the vocabulary
+        foreach ((Rune character, ushort number) in numbers)
+            known[number] = (ushort)(vocabulary.Find(character)
+                ?? throw new TextFileException($"{path}: character {text.IndexOf(number) + 1}, {Vocabulary.Show(character)}, is none of the {vocabulary.Count} characters that the model knows."));
         ushort[] tokens = new ushort[count];
-        int at = 0;
-        foreach (Rune character in TextFile.Characters(path))
-        {
-            if (at == tokens.Length) break;
-            tokens[at++] = (ushort)(vocabulary.Find(character)
-                ?? throw new TextFileException($"{path}: character {at}, {Vocabulary.Show(character)}, is none of the {vocabulary.Count} characters that the model knows."));
-        }
+        for (int i = 0; i < count; i++) tokens[i] = known[text[i]];
         return new(path, vocabulary, tokens, start);
     }
 
