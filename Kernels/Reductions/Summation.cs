@@ -17,6 +17,13 @@ static unsafe partial class Summation
     /// <summary>A sum over everything is cut into parts of this many elements, whatever the number of threads, so that its bits are always the same.</summary>
     public const int Part = 32 * 1024;
 
+    /// <summary>
+    /// The size in bytes from which on terms are taken to come from memory. It delivers neighbouring lines faster than those of four runs in turns, and one run is added as fast as it does.
+    /// </summary>
+    const long FarBytes = 8 << 20;
+
+    static bool AreFar<T>(Tensor source) where T : unmanaged => (long)source.Count * sizeof(T) >= FarBytes;
+
     /// <summary>How many parts a sum over everything, of <paramref name="count"/> elements, is cut into.</summary>
     public static int PartCount(int count) => (int)(((long)count + Part - 1) / Part);
 
@@ -114,13 +121,13 @@ static unsafe partial class Summation
             T scale = T.CreateTruncating(factor);
             int count = terms.Count;
             long apart = results.InnerStride(0), targetApart = results.InnerStride(1);
-            bool areRuns = terms.Inner == count && terms.InnerStride(0) == 1 && count <= Summation.Run * V.Count;      // the counter would hold nothing else
+            bool areFar = AreFar<T>(source), areRuns = terms.Inner == count && terms.InnerStride(0) == 1 && count <= Summation.Run * V.Count;      // the counter would hold nothing else
             for (int length; start < end; start += length)
             {
                 length = Math.Min(results.Locate(start, out long from, out long to, out _, out _), end - start);
                 T* p = source.Pointer<T>() + from, sum = target.Pointer<T>() + to;
                 int i = 0;
-                if (areRuns)
+                if (areRuns && !areFar)
                     for (; i <= length - 4; i += 4, p += 4 * apart, sum += 4 * targetApart)
                     {
                         V a = V.Zero, b = V.Zero, c = V.Zero, d = V.Zero;
@@ -133,7 +140,7 @@ static unsafe partial class Summation
                         sum[3 * targetApart] += scale * V.Sum(d);
                     }
                 for (; i < length; i++, p += apart, sum += targetApart)
-                    *sum += scale * (areRuns ? V.Sum(OneRun<F, V, T>(p, count)) : Terms<F, V, T>(p, terms, 0, count));
+                    *sum += scale * (areRuns ? V.Sum(OneRun<F, V, T>(p, count)) : Terms<F, V, T>(p, terms, 0, count, areFar));
             }
         }
     }
@@ -214,13 +221,13 @@ static unsafe partial class Summation
         public void Run<V, T>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             for (int i = start; i < end; i++)
-                partial.Pointer<T>()[i] = Terms<F, V, T>(source.Pointer<T>(), terms, i * Part, Math.Min(Part, terms.Count - i * Part));
+                partial.Pointer<T>()[i] = Terms<F, V, T>(source.Pointer<T>(), terms, i * Part, Math.Min(Part, terms.Count - i * Part), AreFar<T>(source));
         }
     }
 
     /// <summary>The sum of <paramref name="count"/> terms from number <paramref name="first"/> on.</summary>
     [SkipLocalsInit]
-    static T Terms<F, V, T>(T* p, in StridedLoop terms, int first, int count)
+    static T Terms<F, V, T>(T* p, in StridedLoop terms, int first, int count, bool areFar)
         where F : struct, ITerm where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         Counter<V>.Create(out var counter);
@@ -232,7 +239,7 @@ static unsafe partial class Summation
             int j = 0;
             if (stride == 1)
             {
-                for (; j <= n - 4 * run; j += 4 * run)
+                for (; !areFar && j <= n - 4 * run; j += 4 * run)
                 {
                     V a = V.Zero, b = V.Zero, c = V.Zero, d = V.Zero;
                     AddFour<F, V, T>(row + j, run, V.Count, Run, ref a, ref b, ref c, ref d);

@@ -21,6 +21,16 @@ public class ReductionTests
         }
     }
 
+    /// <summary>Numbers that the caches hold are read in another order than those that they do not.</summary>
+    [Test]
+    public void A_large_sum_has_the_bits_of_the_sum_of_its_parts([Values(1000, 1024, 32768)] int width)
+    {
+        int half = (5 << 20) / sizeof(float) / width;
+        Tensor x = new Philox(1).Uniform([2 * half, width], -1, 1), near = Tensor.Concat(0, x.Slice(0, 0, half).Sum(1), x.Slice(0, half, 2 * half).Sum(1));
+        Assert.That(x.Sum(1).ToArray(), Is.EqualTo(near.ToArray()));
+        if (width == 32768) Assert.That(x.Sum().Item(), Is.EqualTo(near.Sum().Item()));             // the parts in which everything is summed
+    }
+
     [Test]
     public void The_sum_of_nothing_is_zero()
     {
