@@ -23,6 +23,7 @@ static unsafe class Float32Math
 
     // ln 2 and pi/2 in pieces of 24 bits. An integer times the first piece, subtracted in a fused operation, is exact in the ranges used.
     const double Ln2 = 0.693147182464599609375, Ln2Low = -1.904654299957768e-9;
+    const double TwoThirds = 0.666666686534881591796875, TwoThirdsLow = -1.9868214962137642e-8;
     const double HalfPi = 1.57079637050628662109375, HalfPiLow = -4.37113883e-8, HalfPiLowest = -1.71512451e-15;
 
     /// <summary>e^x = 2^n e^r with n = round(x / ln 2) and |r| &lt;= ln 2 / 2.</summary>
@@ -245,14 +246,66 @@ static unsafe class Float32Math
         return V.Load(ys);
     }
 
-    /// <summary>x^y lane by lane: no kernel's inner loop needs it, and its special values fill a page.</summary>
-    [MethodImpl(NoInlining)]
+    // From here on y + Round has no room for a half.
+    const double LargestPower = 4194304;
+
+    /// <summary>x^y = e^(y log |x|), negative where x is and y is odd; 0, infinite, NaN and not real as <see cref="MathF.Pow"/> has it.</summary>
+    /// <remarks>
+    /// The error of the logarithm is multiplied by up to 89, so it is computed in two floats: log |x| = e log 2 + 2 atanh q with q = (m - 1) / (m + 1), where 2 q and the next term, 2/3 q^3, are
+    /// kept whole.
+    /// </remarks>
+    [MethodImpl(AggressiveInlining)]
     public static V Pow<V>(V x, V y) where V : struct, IFloat32Bits<V>
     {
-        float* xs = stackalloc float[V.Count], ys = stackalloc float[V.Count];
+        // q + qLow = f / (d + dLow), d + dLow = 2 + f.
+        V a = V.Abs(x), e = V.Exponent(a), f = V.Mantissa(a) - V.One;
+        V d = V.Constant(2) + f, dLow = f - (d - V.Constant(2)), reciprocal = V.One / d;
+        V q = f * reciprocal, qLow = V.Fma(-q, dLow, V.Fma(-q, d, f)) * reciprocal;
+
+        // 2/3 q^3, and q^5 r(q^2), |q| <= 1/5. Error 2^-36.8 of 2 q.
+        V square = q * q, squareLow = V.Fma(q + q, qLow, V.Fma(q, q, -square));
+        V cube = q * square, cubeLow = V.Fma(qLow, square, V.Fma(q, squareLow, V.Fma(q, square, -cube)));
+        V third = cube * V.Constant(TwoThirds), thirdLow = V.Fma(cubeLow, V.Constant(TwoThirds), V.Fma(cube, V.Constant(TwoThirdsLow), V.Fma(cube, V.Constant(TwoThirds), -third)));
+        var r = V.Fma(V.Constant(0.19963886), square, V.Constant(0.22151583));
+        r = V.Fma(r, square, V.Constant(0.28572583));
+        r = V.Fma(r, square, V.Constant(0.39999995));
+
+        // Their sum with e log 2, the largest first: what rounding takes from a + b, |a| >= |b|, is b - ((a + b) - a).
+        V exponent = e * V.Constant(Ln2), two = q + q, sum = exponent + two, high = sum + third;
+        V low = V.Fma(e, V.Constant(Ln2Low), V.Fma(e, V.Constant(Ln2), -exponent));
+        low += (two - (sum - exponent)) + (third - (high - sum)) + (qLow + qLow + V.Fma(r * square, cube, thirdLow));
+        V log = high + low, logLow = low - (log - high);
+
+        // e^(p + pLow) = 2^n e^(t + tLow), the last sum in two floats as well. Where p is beyond the bounds of Exp, the result is too, whatever pLow.
+        V p = y * log, pLow = V.Fma(y, logLow, V.Fma(y, log, -p)), bounded = V.AtMost(V.Constant(89), V.AtLeast(V.Constant(-104), p));
+        var n = V.Fma(bounded, V.Constant(Log2E), V.Constant(Round)) - V.Constant(Round);
+        V t = V.Fma(n, V.Constant(-Ln2), bounded), tLow = V.Fma(n, V.Constant(-Ln2Low), V.IfEqual(p, bounded, pLow, V.Zero)), whole = t + tLow;
+        var s = V.Fma(V.Constant(0.00139729411), whole, V.Constant(0.0083680125));          // that of Exp
+        s = V.Fma(s, whole, V.Constant(0.041666165));
+        s = V.Fma(s, whole, V.Constant(0.166665316));
+        s = V.Fma(s, whole, V.Constant(0.5));
+        V head = V.One + t, tail = t - (head - V.One) + V.Fma(s * whole, whole, tLow);
+        V power = V.Scale(head + tail, n);
+
+        V infinity = V.Constant(double.PositiveInfinity);
+        power = V.IfEqual(a, V.Zero, V.IfLess(y, V.Zero, infinity, V.IfEqual(y, V.Zero, V.One, V.Zero)), power);
+        V integer = (y + V.Constant(Round)) - V.Constant(Round);
+        power = V.FlipSign(power, V.IfEqual(integer, y, V.IfOdd(integer, x, a), a));
+        power = V.IfLess(x, V.Zero, V.IfEqual(integer, y, power, V.Constant(double.NaN)), power);
+        V rare = V.IfLess(a, infinity, V.IfLess(V.Abs(y), V.Constant(LargestPower), V.Zero, V.One), V.One);
+        return V.AnyGreater(rare, V.Zero) ? ReplaceRare(x, y, rare, power) : power;
+    }
+
+    [MethodImpl(NoInlining)]
+    static V ReplaceRare<V>(V x, V y, V rare, V power) where V : struct, IFloat32Bits<V>
+    {
+        float* xs = stackalloc float[V.Count], ys = stackalloc float[V.Count], rares = stackalloc float[V.Count], powers = stackalloc float[V.Count];
         V.Store(xs, x);
         V.Store(ys, y);
-        for (int i = 0; i < V.Count; i++) xs[i] = MathF.Pow(xs[i], ys[i]);
-        return V.Load(xs);
+        V.Store(rares, rare);
+        V.Store(powers, power);
+        for (int i = 0; i < V.Count; i++)
+            if (rares[i] != 0) powers[i] = MathF.Pow(xs[i], ys[i]);
+        return V.Load(powers);
     }
 }
