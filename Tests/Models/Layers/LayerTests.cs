@@ -119,14 +119,7 @@ public sealed class LayerTests
             }
         }
         for (int i = 0; i < 5; i++) Step();
-        long fewest = long.MaxValue;
-        for (int i = 0; i < 3; i++)
-        {
-            long before = GC.GetAllocatedBytesForCurrentThread();
-            Step();
-            fewest = Math.Min(fewest, GC.GetAllocatedBytesForCurrentThread() - before);
-        }
-        Assert.That(fewest, Is.Zero);
+        Assert.That(Allocated.Least(Step), Is.Zero);
     }
 
     [Test]

@@ -114,14 +114,11 @@ public class SequenceTaskTests
         }
         Action step = Step;
         for (int i = 0; i < 50; i++) step();
-        long least = long.MaxValue;
-        for (int i = 0; i < 5; i++)
+        void Steps()
         {
-            long before = GC.GetAllocatedBytesForCurrentThread();
             for (int n = 0; n < 10; n++) step();
-            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
         }
-        Assert.That(least, Is.Zero);
+        Assert.That(Allocated.Least(Steps), Is.Zero);
     }
 
     [Test]

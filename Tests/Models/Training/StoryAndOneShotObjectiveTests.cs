@@ -32,14 +32,11 @@ public class StoryAndOneShotObjectiveTests
             }
         }
         for (int i = 0; i < 500; i++) Update();
-        long least = long.MaxValue;
-        for (int window = 0; window < 10; window++)
+        void Updates()
         {
-            long before = GC.GetAllocatedBytesForCurrentThread();
             for (int i = 0; i < 20; i++) Update();
-            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
         }
-        Assert.That(least, Is.Zero);
+        Assert.That(Allocated.Least(Updates, rounds: 10), Is.Zero);
     }
 
     [Test]
