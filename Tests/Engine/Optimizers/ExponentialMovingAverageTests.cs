@@ -59,7 +59,7 @@ public class ExponentialMovingAverageTests
             using (average.SwapIn()) { }
         }
         Use();
-        Assert.That(Allocated.Least(Use, rounds: 10), Is.Zero);
+        Assert.That(Allocated.Least(Use, times: 10), Is.Zero);
     }
 
     [Test]

@@ -85,7 +85,7 @@ public class GradientsTests
             Gradients.ClipValue(parameters, 1e-3);
         }
         Clip();
-        Assert.That(Allocated.Least(Clip, rounds: 10), Is.Zero);
+        Assert.That(Allocated.Least(Clip, times: 10), Is.Zero);
     }
 
     [Test]

@@ -99,7 +99,7 @@ public class OptimizerTests
             optimizer.Step();
             optimizer.ZeroGradient();
         }
-        Assert.That(Allocated.Least(Step, rounds: 10), Is.Zero);
+        Assert.That(Allocated.Least(Step, times: 10), Is.Zero);
     }
 
     [TestCaseSource(nameof(Cases))]

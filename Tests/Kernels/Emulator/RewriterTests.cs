@@ -536,6 +536,6 @@ public sealed class RewriterTests
             axpy(plain.Stream, new(2, 256), new(x, y, 2));
         }
         Step();
-        Assert.That(Allocated.Least(Step, rounds: 10), Is.Zero);
+        Assert.That(Allocated.Least(Step, times: 10), Is.Zero);
     }
 }
