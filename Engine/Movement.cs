@@ -171,7 +171,7 @@ static unsafe partial class Movement
                 for (; rows > 0; rows--, from += nextFrom, to += nextTo)
                 {
                     T* f = from, t = to;
-                    for (int i = 0; i < length; i++, f += stepFrom, t += stepTo) *t = M.Assigns ? *f : T.FusedMultiplyAdd(times, *f, M.Adds ? *t : T.Zero);
+                    for (int i = 0; i < length; i++, f += stepFrom, t += stepTo) *t = M.Assigns ? *f : T.MultiplyAddEstimate(times, *f, M.Adds ? *t : T.Zero);
                 }
             }
         }

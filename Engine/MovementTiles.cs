@@ -101,7 +101,7 @@ static unsafe partial class Movement
         {
             T times = T.CreateTruncating(scale);
             for (int i = 0; i < height; i++)
-                for (int j = 0; j < width; j++) to[i * stepTo + j] = M.Assigns ? from[j * stepFrom + i] : T.FusedMultiplyAdd(times, from[j * stepFrom + i], M.Adds ? to[i * stepTo + j] : T.Zero);
+                for (int j = 0; j < width; j++) to[i * stepTo + j] = M.Assigns ? from[j * stepFrom + i] : T.MultiplyAddEstimate(times, from[j * stepFrom + i], M.Adds ? to[i * stepTo + j] : T.Zero);
             return;
         }
         T* tile = stackalloc T[V.Count * V.Count];

@@ -35,31 +35,31 @@ static unsafe class Float32Math
     static V ExpUpTo89<V>(V x) where V : struct, IFloat32Bits<V>
     {
         x = V.AtLeast(V.Constant(-104), x);
-        var n = V.Fma(x, V.Constant(Log2E), V.Constant(Round)) - V.Constant(Round);
-        var r = V.Fma(n, V.Constant(-Ln2Low), V.Fma(n, V.Constant(-Ln2), x));
+        var n = V.Fused(x, V.Constant(Log2E), V.Constant(Round)) - V.Constant(Round);
+        var r = V.Fused(n, V.Constant(-Ln2Low), V.Fused(n, V.Constant(-Ln2), x));
 
         // s(r) in e^r = 1 + r + r^2 s(r), |r| <= ln 2 / 2. Error 2^-26 of e^r - 1.
-        var s = V.Fma(V.Constant(0.00139729411), r, V.Constant(0.0083680125));
-        s = V.Fma(s, r, V.Constant(0.041666165));
-        s = V.Fma(s, r, V.Constant(0.166665316));
-        s = V.Fma(s, r, V.Constant(0.5));
-        return V.Scale(V.Fma(V.Fma(s, r, V.One), r, V.One), n);
+        var s = V.Fused(V.Constant(0.00139729411), r, V.Constant(0.0083680125));
+        s = V.Fused(s, r, V.Constant(0.041666165));
+        s = V.Fused(s, r, V.Constant(0.166665316));
+        s = V.Fused(s, r, V.Constant(0.5));
+        return V.Scale(V.Fused(V.Fused(s, r, V.One), r, V.One), n);
     }
 
     // 1 - e^-x for 0 <= x <= 80, to full relative precision near zero: (1 - 2^n) + 2^n (1 - e^-r), where n = 0 leaves 1 - e^-r alone.
     [MethodImpl(AggressiveInlining)]
     static V OneMinusExpNegative<V>(V x) where V : struct, IFloat32Bits<V>
     {
-        var n = V.Fma(x, V.Constant(-Log2E), V.Constant(Round)) - V.Constant(Round);
-        var r = V.Fma(n, V.Constant(Ln2Low), V.Fma(n, V.Constant(Ln2), x));
+        var n = V.Fused(x, V.Constant(-Log2E), V.Constant(Round)) - V.Constant(Round);
+        var r = V.Fused(n, V.Constant(Ln2Low), V.Fused(n, V.Constant(Ln2), x));
 
         // The polynomial of Exp at -r, negated: 1 - e^-r = r + r^2 s(r).
-        var s = V.Fma(V.Constant(-0.00139729411), r, V.Constant(0.0083680125));
-        s = V.Fma(s, r, V.Constant(-0.041666165));
-        s = V.Fma(s, r, V.Constant(0.166665316));
-        s = V.Fma(s, r, V.Constant(-0.5));
+        var s = V.Fused(V.Constant(-0.00139729411), r, V.Constant(0.0083680125));
+        s = V.Fused(s, r, V.Constant(-0.041666165));
+        s = V.Fused(s, r, V.Constant(0.166665316));
+        s = V.Fused(s, r, V.Constant(-0.5));
         var power = V.PowerOfTwo(n);
-        return V.Fma(power, V.Fma(s, r * r, r), V.One - power);
+        return V.Fused(power, V.Fused(s, r * r, r), V.One - power);
     }
 
     /// <summary>log x = e log 2 + log m with x = m 2^e and 3/4 &lt;= m &lt; 3/2. The special values come with e and m.</summary>
@@ -68,15 +68,15 @@ static unsafe class Float32Math
     {
         // q(f) in log(1 + f) = f + f^2 q(f), -1/4 <= f < 1/2. Error 2^-27.5 of log(1 + f).
         var f = V.Mantissa(x) - V.One;
-        var q = V.Fma(V.Constant(-0.04607426), f, V.Constant(0.105969645));
-        q = V.Fma(q, f, V.Constant(-0.132123381));
-        q = V.Fma(q, f, V.Constant(0.14475897));
-        q = V.Fma(q, f, V.Constant(-0.166424766));
-        q = V.Fma(q, f, V.Constant(0.199903548));
-        q = V.Fma(q, f, V.Constant(-0.250001937));
-        q = V.Fma(q, f, V.Constant(0.333334625));
-        q = V.Fma(q, f, V.Constant(-0.5));
-        return V.Fma(V.Exponent(x), V.Constant(Ln2), V.Fma(q, f * f, f));
+        var q = V.Fused(V.Constant(-0.04607426), f, V.Constant(0.105969645));
+        q = V.Fused(q, f, V.Constant(-0.132123381));
+        q = V.Fused(q, f, V.Constant(0.14475897));
+        q = V.Fused(q, f, V.Constant(-0.166424766));
+        q = V.Fused(q, f, V.Constant(0.199903548));
+        q = V.Fused(q, f, V.Constant(-0.250001937));
+        q = V.Fused(q, f, V.Constant(0.333334625));
+        q = V.Fused(q, f, V.Constant(-0.5));
+        return V.Fused(V.Exponent(x), V.Constant(Ln2), V.Fused(q, f * f, f));
     }
 
     /// <summary>tanh |x| = w / (2 - w) with w = 1 - e^(-2|x|).</summary>
@@ -106,8 +106,8 @@ static unsafe class Float32Math
     {
         var reciprocal = V.One / sum;
         var q = a * reciprocal;
-        var residual = V.Fma(-q, rest, V.Fma(-q, sum, a));
-        return V.Fma(residual, reciprocal, q);
+        var residual = V.Fused(-q, rest, V.Fused(-q, sum, a));
+        return V.Fused(residual, reciprocal, q);
     }
 
     /// <summary>log(1 + e^x) = max(x, 0) + log(1 + z) with z = e^-|x|.</summary>
@@ -116,15 +116,15 @@ static unsafe class Float32Math
     {
         // q(z) in log(1 + z) = z + z^2 q(z), 0 <= z <= 1. Error 2^-27 of log(1 + z).
         var z = ExpUpTo89(-V.Abs(x));
-        var q = V.Fma(V.Constant(-0.00367553649), z, V.Constant(0.0218677428));
-        q = V.Fma(q, z, V.Constant(-0.0609089024));
-        q = V.Fma(q, z, V.Constant(0.110240392));
-        q = V.Fma(q, z, V.Constant(-0.155689999));
-        q = V.Fma(q, z, V.Constant(0.197741762));
-        q = V.Fma(q, z, V.Constant(-0.249750778));
-        q = V.Fma(q, z, V.Constant(0.333322495));
-        q = V.Fma(q, z, V.Constant(-0.5));
-        return V.AtLeast(V.Zero, x) + V.Fma(q, z * z, z);
+        var q = V.Fused(V.Constant(-0.00367553649), z, V.Constant(0.0218677428));
+        q = V.Fused(q, z, V.Constant(-0.0609089024));
+        q = V.Fused(q, z, V.Constant(0.110240392));
+        q = V.Fused(q, z, V.Constant(-0.155689999));
+        q = V.Fused(q, z, V.Constant(0.197741762));
+        q = V.Fused(q, z, V.Constant(-0.249750778));
+        q = V.Fused(q, z, V.Constant(0.333322495));
+        q = V.Fused(q, z, V.Constant(-0.5));
+        return V.AtLeast(V.Zero, x) + V.Fused(q, z * z, z);
     }
 
     /// <summary>erf |x| = 1 - e^-p with p = -log(1 - erf |x|), a smooth function of |x| that needs no cases.</summary>
@@ -133,15 +133,15 @@ static unsafe class Float32Math
     {
         // q(a) in p = a (9/8 + q(a)), 0 <= a <= 4. Error 2^-27.6 of erf. q starts at 2/sqrt(pi) - 9/8 = 0.003, so that rounding it is harmless.
         var a = V.AtMost(V.Constant(4), V.Abs(x));
-        var q = V.Fma(V.Constant(-9.24390497e-06), a, V.Constant(0.000117744319));
-        q = V.Fma(q, a, V.Constant(-0.000633837888));
-        q = V.Fma(q, a, V.Constant(0.0016697098));
-        q = V.Fma(q, a, V.Constant(-0.000163510282));
-        q = V.Fma(q, a, V.Constant(-0.0191514697));
-        q = V.Fma(q, a, V.Constant(0.102777541));
-        q = V.Fma(q, a, V.Constant(0.636619389));
-        q = V.Fma(q, a, V.Constant(0.00337917171));
-        return V.FlipSign(OneMinusExpNegative(V.Fma(a, V.Constant(1.125), a * q)), x);
+        var q = V.Fused(V.Constant(-9.24390497e-06), a, V.Constant(0.000117744319));
+        q = V.Fused(q, a, V.Constant(-0.000633837888));
+        q = V.Fused(q, a, V.Constant(0.0016697098));
+        q = V.Fused(q, a, V.Constant(-0.000163510282));
+        q = V.Fused(q, a, V.Constant(-0.0191514697));
+        q = V.Fused(q, a, V.Constant(0.102777541));
+        q = V.Fused(q, a, V.Constant(0.636619389));
+        q = V.Fused(q, a, V.Constant(0.00337917171));
+        return V.FlipSign(OneMinusExpNegative(V.Fused(a, V.Constant(1.125), a * q)), x);
     }
 
     /// <summary>P(x) = 1/2 + x n(x^2) / d(x^2). Two thirds of the operations of 1/2 + erf(x / sqrt 2) / 2, for an absolute error of 1.7e-7.</summary>
@@ -151,16 +151,16 @@ static unsafe class Float32Math
     {
         x = V.AtLeast(V.Constant(-5.5), V.AtMost(V.Constant(5.5), x));
         var square = x * x;
-        var n = V.Fma(V.Constant(2.274935262391864e-08), square, V.Constant(6.352130185405258e-06));
-        n = V.Fma(n, square, V.Constant(0.0001688267948338762));
-        n = V.Fma(n, square, V.Constant(0.004677267279475927));
-        n = V.Fma(n, square, V.Constant(0.033852752298116684));
-        n = V.Fma(n, square, V.Constant(0.398942232131958));
-        var d = V.Fma(V.Constant(1.1975045026701991e-06), square, V.Constant(7.364788325503469e-05));
-        d = V.Fma(d, square, V.Constant(0.0018844511359930038));
-        d = V.Fma(d, square, V.Constant(0.02864593267440796));
-        d = V.Fma(d, square, V.Constant(0.2515221834182739));
-        d = V.Fma(d, square, V.One);
+        var n = V.Fused(V.Constant(2.274935262391864e-08), square, V.Constant(6.352130185405258e-06));
+        n = V.Fused(n, square, V.Constant(0.0001688267948338762));
+        n = V.Fused(n, square, V.Constant(0.004677267279475927));
+        n = V.Fused(n, square, V.Constant(0.033852752298116684));
+        n = V.Fused(n, square, V.Constant(0.398942232131958));
+        var d = V.Fused(V.Constant(1.1975045026701991e-06), square, V.Constant(7.364788325503469e-05));
+        d = V.Fused(d, square, V.Constant(0.0018844511359930038));
+        d = V.Fused(d, square, V.Constant(0.02864593267440796));
+        d = V.Fused(d, square, V.Constant(0.2515221834182739));
+        d = V.Fused(d, square, V.One);
         return V.Constant(0.5) + x * n / d;
     }
 
@@ -180,7 +180,7 @@ static unsafe class Float32Math
     public static V SinNear<V>(V x) where V : struct, IFloat32Bits<V>
     {
         var a = V.Abs(x);
-        var n = V.Fma(a, V.Constant(2 / Math.PI), V.Constant(Round)) - V.Constant(Round);
+        var n = V.Fused(a, V.Constant(2 / Math.PI), V.Constant(Round)) - V.Constant(Round);
         var r = Reduce(a, n);
         return V.FlipSign(V.NegateIfBit1(V.IfOdd(n, CosReduced(r), SinReduced(r)), n), x);
     }
@@ -198,7 +198,7 @@ static unsafe class Float32Math
     public static V CosNear<V>(V x) where V : struct, IFloat32Bits<V>
     {
         var a = V.Abs(x);
-        var n = V.Fma(a, V.Constant(2 / Math.PI), V.Constant(Round)) - V.Constant(Round);
+        var n = V.Fused(a, V.Constant(2 / Math.PI), V.Constant(Round)) - V.Constant(Round);
         var r = Reduce(a, n);
         return V.NegateIfBit1(V.IfOdd(n, SinReduced(r), CosReduced(r)), n + V.One);
     }
@@ -206,16 +206,16 @@ static unsafe class Float32Math
     // a - n pi/2
     [MethodImpl(AggressiveInlining)]
     static V Reduce<V>(V a, V n) where V : struct, IFloat32Bits<V> =>
-        V.Fma(n, V.Constant(-HalfPiLowest), V.Fma(n, V.Constant(-HalfPiLow), V.Fma(n, V.Constant(-HalfPi), a)));
+        V.Fused(n, V.Constant(-HalfPiLowest), V.Fused(n, V.Constant(-HalfPiLow), V.Fused(n, V.Constant(-HalfPi), a)));
 
     // p(r^2) in sin r = r + r^3 p(r^2), |r| <= pi/4. Error 2^-27.9 of sin r.
     [MethodImpl(AggressiveInlining)]
     static V SinReduced<V>(V r) where V : struct, IFloat32Bits<V>
     {
         var square = r * r;
-        var p = V.Fma(V.Constant(-0.000195179106), square, V.Constant(0.00833218731));
-        p = V.Fma(p, square, V.Constant(-0.166666552));
-        return V.Fma(r * square, p, r);
+        var p = V.Fused(V.Constant(-0.000195179106), square, V.Constant(0.00833218731));
+        p = V.Fused(p, square, V.Constant(-0.166666552));
+        return V.Fused(r * square, p, r);
     }
 
     // p(r^2) in cos r = 1 + r^2 p(r^2), |r| <= pi/4. Error 2^-33 of cos r.
@@ -223,10 +223,10 @@ static unsafe class Float32Math
     static V CosReduced<V>(V r) where V : struct, IFloat32Bits<V>
     {
         var square = r * r;
-        var p = V.Fma(V.Constant(2.44323401e-05), square, V.Constant(-0.00138873095));
-        p = V.Fma(p, square, V.Constant(0.0416666456));
-        p = V.Fma(p, square, V.Constant(-0.5));
-        return V.Fma(square, p, V.One);
+        var p = V.Fused(V.Constant(2.44323401e-05), square, V.Constant(-0.00138873095));
+        p = V.Fused(p, square, V.Constant(0.0416666456));
+        p = V.Fused(p, square, V.Constant(-0.5));
+        return V.Fused(square, p, V.One);
     }
 
     interface ILane { static abstract float Apply(float x); }
@@ -260,31 +260,31 @@ static unsafe class Float32Math
         // q + qLow = f / (d + dLow), d + dLow = 2 + f.
         V a = V.Abs(x), e = V.Exponent(a), f = V.Mantissa(a) - V.One;
         V d = V.Constant(2) + f, dLow = f - (d - V.Constant(2)), reciprocal = V.One / d;
-        V q = f * reciprocal, qLow = V.Fma(-q, dLow, V.Fma(-q, d, f)) * reciprocal;
+        V q = f * reciprocal, qLow = V.Fused(-q, dLow, V.Fused(-q, d, f)) * reciprocal;
 
         // 2/3 q^3, and q^5 r(q^2), |q| <= 1/5. Error 2^-36.8 of 2 q.
-        V square = q * q, squareLow = V.Fma(q + q, qLow, V.Fma(q, q, -square));
-        V cube = q * square, cubeLow = V.Fma(qLow, square, V.Fma(q, squareLow, V.Fma(q, square, -cube)));
-        V third = cube * V.Constant(TwoThirds), thirdLow = V.Fma(cubeLow, V.Constant(TwoThirds), V.Fma(cube, V.Constant(TwoThirdsLow), V.Fma(cube, V.Constant(TwoThirds), -third)));
-        var r = V.Fma(V.Constant(0.19963886), square, V.Constant(0.22151583));
-        r = V.Fma(r, square, V.Constant(0.28572583));
-        r = V.Fma(r, square, V.Constant(0.39999995));
+        V square = q * q, squareLow = V.Fused(q + q, qLow, V.Fused(q, q, -square));
+        V cube = q * square, cubeLow = V.Fused(qLow, square, V.Fused(q, squareLow, V.Fused(q, square, -cube)));
+        V third = cube * V.Constant(TwoThirds), thirdLow = V.Fused(cubeLow, V.Constant(TwoThirds), V.Fused(cube, V.Constant(TwoThirdsLow), V.Fused(cube, V.Constant(TwoThirds), -third)));
+        var r = V.Fused(V.Constant(0.19963886), square, V.Constant(0.22151583));
+        r = V.Fused(r, square, V.Constant(0.28572583));
+        r = V.Fused(r, square, V.Constant(0.39999995));
 
         // Their sum with e log 2, the largest first: what rounding takes from a + b, |a| >= |b|, is b - ((a + b) - a).
         V exponent = e * V.Constant(Ln2), two = q + q, sum = exponent + two, high = sum + third;
-        V low = V.Fma(e, V.Constant(Ln2Low), V.Fma(e, V.Constant(Ln2), -exponent));
-        low += (two - (sum - exponent)) + (third - (high - sum)) + (qLow + qLow + V.Fma(r * square, cube, thirdLow));
+        V low = V.Fused(e, V.Constant(Ln2Low), V.Fused(e, V.Constant(Ln2), -exponent));
+        low += (two - (sum - exponent)) + (third - (high - sum)) + (qLow + qLow + V.Fused(r * square, cube, thirdLow));
         V log = high + low, logLow = low - (log - high);
 
         // e^(p + pLow) = 2^n e^(t + tLow), the last sum in two floats as well. Where p is beyond the bounds of Exp, the result is too, whatever pLow.
-        V p = y * log, pLow = V.Fma(y, logLow, V.Fma(y, log, -p)), bounded = V.AtMost(V.Constant(89), V.AtLeast(V.Constant(-104), p));
-        var n = V.Fma(bounded, V.Constant(Log2E), V.Constant(Round)) - V.Constant(Round);
-        V t = V.Fma(n, V.Constant(-Ln2), bounded), tLow = V.Fma(n, V.Constant(-Ln2Low), V.IfEqual(p, bounded, pLow, V.Zero)), whole = t + tLow;
-        var s = V.Fma(V.Constant(0.00139729411), whole, V.Constant(0.0083680125));          // that of Exp
-        s = V.Fma(s, whole, V.Constant(0.041666165));
-        s = V.Fma(s, whole, V.Constant(0.166665316));
-        s = V.Fma(s, whole, V.Constant(0.5));
-        V head = V.One + t, tail = t - (head - V.One) + V.Fma(s * whole, whole, tLow);
+        V p = y * log, pLow = V.Fused(y, logLow, V.Fused(y, log, -p)), bounded = V.AtMost(V.Constant(89), V.AtLeast(V.Constant(-104), p));
+        var n = V.Fused(bounded, V.Constant(Log2E), V.Constant(Round)) - V.Constant(Round);
+        V t = V.Fused(n, V.Constant(-Ln2), bounded), tLow = V.Fused(n, V.Constant(-Ln2Low), V.IfEqual(p, bounded, pLow, V.Zero)), whole = t + tLow;
+        var s = V.Fused(V.Constant(0.00139729411), whole, V.Constant(0.0083680125));          // that of Exp
+        s = V.Fused(s, whole, V.Constant(0.041666165));
+        s = V.Fused(s, whole, V.Constant(0.166665316));
+        s = V.Fused(s, whole, V.Constant(0.5));
+        V head = V.One + t, tail = t - (head - V.One) + V.Fused(s * whole, whole, tLow);
         V power = V.Scale(head + tail, n);
 
         V infinity = V.Constant(double.PositiveInfinity);

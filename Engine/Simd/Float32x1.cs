@@ -42,7 +42,7 @@ public readonly unsafe struct Float32x1(float value) : IFloat32Bits<Float32x1>
     [MethodImpl(AggressiveInlining)] public static Float32x1 operator -(Float32x1 a) => new(-a.value);
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)]
-    public static Float32x1 Fma(Float32x1 a, Float32x1 b, Float32x1 c) => new(MathF.FusedMultiplyAdd(a.value, b.value, c.value));
+    public static Float32x1 Fma(Float32x1 a, Float32x1 b, Float32x1 c) => new(float.MultiplyAddEstimate(a.value, b.value, c.value));
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x1 Min(Float32x1 a, Float32x1 b) => new(MathF.Min(a.value, b.value));
     /// <inheritdoc/>
@@ -132,6 +132,9 @@ public readonly unsafe struct Float32x1(float value) : IFloat32Bits<Float32x1>
         int normal = BitConverter.SingleToInt32Bits(x.value < Float32Bits.SmallestNormal ? x.value * Float32Bits.TwoTo24 : x.value);
         return new(BitConverter.Int32BitsToSingle(normal - ((normal - Float32Bits.ThreeQuarters) & (-1 << 23))));
     }
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x1 IFloat32Bits<Float32x1>.Fused(Float32x1 a, Float32x1 b, Float32x1 c) => new(MathF.FusedMultiplyAdd(a.value, b.value, c.value));
 
     [MethodImpl(AggressiveInlining)] static bool IFloat32Bits<Float32x1>.AnyGreater(Float32x1 a, Float32x1 b) => a.value > b.value;
 

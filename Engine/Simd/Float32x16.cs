@@ -55,7 +55,7 @@ public readonly unsafe struct Float32x16(Vector512<float> value) : IFloat32Bits<
     [MethodImpl(AggressiveInlining)] public static Float32x16 operator -(Float32x16 a) => new(-a.value);
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)]
-    public static Float32x16 Fma(Float32x16 a, Float32x16 b, Float32x16 c) => new(Vector512.FusedMultiplyAdd(a.value, b.value, c.value));
+    public static Float32x16 Fma(Float32x16 a, Float32x16 b, Float32x16 c) => new(Vector512.MultiplyAddEstimate(a.value, b.value, c.value));
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x16 Min(Float32x16 a, Float32x16 b) => new(Vector512.Min(a.value, b.value));
     /// <inheritdoc/>
@@ -173,6 +173,8 @@ public readonly unsafe struct Float32x16(Vector512<float> value) : IFloat32Bits<
         var domain = Vector512.GreaterThanOrEqual(x.value, Vector512<float>.Zero);
         return new(Vector512.ConditionalSelect(domain, (normal - binades).AsSingle(), Vector512.Create(float.NaN)));
     }
+
+    [MethodImpl(AggressiveInlining)] static Float32x16 IFloat32Bits<Float32x16>.Fused(Float32x16 a, Float32x16 b, Float32x16 c) => new(Vector512.FusedMultiplyAdd(a.value, b.value, c.value));
 
     [MethodImpl(AggressiveInlining)]
     static bool IFloat32Bits<Float32x16>.AnyGreater(Float32x16 a, Float32x16 b) => Vector512.GreaterThanAny(a.value, b.value);

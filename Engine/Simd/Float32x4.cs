@@ -58,7 +58,7 @@ public readonly unsafe struct Float32x4(Vector128<float> value) : IFloat32Bits<F
     [MethodImpl(AggressiveInlining)] public static Float32x4 operator -(Float32x4 a) => new(-a.value);
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)]
-    public static Float32x4 Fma(Float32x4 a, Float32x4 b, Float32x4 c) => new(Vector128.FusedMultiplyAdd(a.value, b.value, c.value));
+    public static Float32x4 Fma(Float32x4 a, Float32x4 b, Float32x4 c) => new(Vector128.MultiplyAddEstimate(a.value, b.value, c.value));
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x4 Min(Float32x4 a, Float32x4 b) => new(Vector128.Min(a.value, b.value));
     /// <inheritdoc/>
@@ -185,6 +185,10 @@ public readonly unsafe struct Float32x4(Vector128<float> value) : IFloat32Bits<F
         var domain = Vector128.GreaterThanOrEqual(x.value, Vector128<float>.Zero);
         return new(Vector128.ConditionalSelect(domain, (normal - binades).AsSingle(), Vector128.Create(float.NaN)));
     }
+
+    [MethodImpl(AggressiveInlining)]
+    static Float32x4 IFloat32Bits<Float32x4>.Fused(Float32x4 a, Float32x4 b, Float32x4 c) =>
+        new(FusedInDoubles.IsNeeded ? FusedInDoubles.Run(a.value, b.value, c.value) : Vector128.FusedMultiplyAdd(a.value, b.value, c.value));
 
     [MethodImpl(AggressiveInlining)]
     static bool IFloat32Bits<Float32x4>.AnyGreater(Float32x4 a, Float32x4 b) => Vector128.GreaterThanAny(a.value, b.value);

@@ -58,7 +58,7 @@ public readonly unsafe struct Float32x8(Vector256<float> value) : IFloat32Bits<F
     [MethodImpl(AggressiveInlining)] public static Float32x8 operator -(Float32x8 a) => new(-a.value);
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)]
-    public static Float32x8 Fma(Float32x8 a, Float32x8 b, Float32x8 c) => new(Vector256.FusedMultiplyAdd(a.value, b.value, c.value));
+    public static Float32x8 Fma(Float32x8 a, Float32x8 b, Float32x8 c) => new(Vector256.MultiplyAddEstimate(a.value, b.value, c.value));
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float32x8 Min(Float32x8 a, Float32x8 b) => new(Vector256.Min(a.value, b.value));
     /// <inheritdoc/>
@@ -176,6 +176,8 @@ public readonly unsafe struct Float32x8(Vector256<float> value) : IFloat32Bits<F
         var domain = Vector256.GreaterThanOrEqual(x.value, Vector256<float>.Zero);
         return new(Vector256.ConditionalSelect(domain, (normal - binades).AsSingle(), Vector256.Create(float.NaN)));
     }
+
+    [MethodImpl(AggressiveInlining)] static Float32x8 IFloat32Bits<Float32x8>.Fused(Float32x8 a, Float32x8 b, Float32x8 c) => new(Vector256.FusedMultiplyAdd(a.value, b.value, c.value));
 
     [MethodImpl(AggressiveInlining)]
     static bool IFloat32Bits<Float32x8>.AnyGreater(Float32x8 a, Float32x8 b) => Vector256.GreaterThanAny(a.value, b.value);

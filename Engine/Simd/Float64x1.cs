@@ -42,7 +42,7 @@ public readonly unsafe struct Float64x1(double value) : ISimd<Float64x1, double>
     [MethodImpl(AggressiveInlining)] public static Float64x1 operator -(Float64x1 a) => new(-a.value);
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)]
-    public static Float64x1 Fma(Float64x1 a, Float64x1 b, Float64x1 c) => new(Math.FusedMultiplyAdd(a.value, b.value, c.value));
+    public static Float64x1 Fma(Float64x1 a, Float64x1 b, Float64x1 c) => new(double.MultiplyAddEstimate(a.value, b.value, c.value));
     /// <inheritdoc/>
     [MethodImpl(AggressiveInlining)] public static Float64x1 Min(Float64x1 a, Float64x1 b) => new(Math.Min(a.value, b.value));
     /// <inheritdoc/>

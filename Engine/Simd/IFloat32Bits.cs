@@ -34,6 +34,9 @@ interface IFloat32Bits<V> : ISimd<V, float>
     /// <remarks>For zero and infinity m is some number in that range: their exponent says all.</remarks>
     static abstract V Mantissa(V x);
 
+    /// <summary>a * b + c with one rounding, on every processor.</summary>
+    static abstract V Fused(V a, V b, V c);
+
     /// <summary>Whether a &gt; b in any lane.</summary>
     static abstract bool AnyGreater(V a, V b);
 }

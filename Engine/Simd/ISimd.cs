@@ -40,7 +40,7 @@ public interface ISimd<V> where V : struct, ISimd<V>
     /// <summary>-a.</summary>
     static abstract V operator -(V a);
 
-    /// <summary>a * b + c with one rounding.</summary>
+    /// <summary>a * b + c, with one rounding where the processor has an instruction for it: with AVX2, and on ARM64. Elsewhere the product is rounded too; one rounding would take a call a lane.</summary>
     static abstract V Fma(V a, V b, V c);
 
     /// <summary>The smaller of the two; NaN where either is NaN.</summary>

@@ -41,6 +41,8 @@ readonly unsafe struct GpuFloat(float value) : IFloat32Bits<GpuFloat>
 
     [MethodImpl(AggressiveInlining)] public static GpuFloat Fma(GpuFloat a, GpuFloat b, GpuFloat c) => new(GpuMath.Fma(a.Value, b.Value, c.Value));
 
+    [MethodImpl(AggressiveInlining)] static GpuFloat IFloat32Bits<GpuFloat>.Fused(GpuFloat a, GpuFloat b, GpuFloat c) => Fma(a, b, c);
+
     // A device's own minimum may prefer the number to the NaN.
     [MethodImpl(AggressiveInlining)] public static GpuFloat Min(GpuFloat a, GpuFloat b) => a.Value < b.Value || XMath.IsNaN(a.Value) ? a : b;
 
