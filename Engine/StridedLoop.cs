@@ -117,13 +117,13 @@ readonly partial struct StridedLoop
 /// <summary>Vectors read from and written to rows with any stride.</summary>
 static unsafe class Lanes
 {
-    /// <summary><paramref name="count"/> lanes, at most V.Count, from a row with the given stride; 0 repeats one element.</summary>
+    /// <summary><paramref name="count"/> lanes, at most V.Count, from a row with the given stride, of which 0 repeats one element; zeros beyond them.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Load<V, T>(T* row, int stride, int count) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         if (V.Count == 1) return count > 0 ? V.Load(row) : V.Zero;          // no call in a loop of single elements
         if (stride == 1) return count >= V.Count ? V.Load(row) : V.LoadPartial(row, count, T.Zero);
-        return stride == 0 ? V.Create(*row) : Gather<V, T>(row, stride, count);
+        return stride == 0 && count >= V.Count ? V.Create(*row) : Gather<V, T>(row, stride, count);
     }
 
     /// <summary>Writes <paramref name="count"/> lanes to a row with the given stride.</summary>

@@ -63,6 +63,8 @@ public class ReductionCases : ICaseSource
         yield return Case("first of transposed", [9, 33], x => x.T, [0]);
         yield return Case("last of sliced", [5, 41], x => x.Slice(-1, 1, 40, 3).Slice(0, 1, 4), [1]);
         yield return Case("expanded", [4, 1, 3], x => x.Expand(x.Shape.With(1, 5)), [1, 2]);
+        yield return Case("all of expanded", [4, 1], x => x.Expand(x.Shape.With(1, 21)), []);
+        yield return Case("outer of expanded", [4, 3, 1], x => x.Expand(x.Shape.With(2, 21)), [0, 2]);
         yield return Case("large", [20, 1001], x => x, [0]);
         if (!emptyAllowed) yield break;
         yield return Case("nothing of [0, 3]", [0, 3], x => x, [0]);
@@ -87,6 +89,7 @@ public class ReductionCases : ICaseSource
         yield return Case("first of sliced", [9, 41], x => x.Slice(-1, 1, 40, 3).Slice(0, 1, 8, 2), 0);
         yield return Case("last of sliced", [5, 41], x => x.Slice(-1, 1, 40, 3).Slice(0, 1, 4), 1);
         yield return Case("expanded", [5, 1], x => x.Expand(x.Shape.With(1, 4).Insert(0, 3)), 1);
+        yield return Case("last of expanded", [5, 1], x => x.Expand(x.Shape.With(1, 21)), 1);
         yield return Case("none of [0, 3]", [0, 3], x => x, 1);
         yield return Case("large", [37, 501], x => x, 0);
         if (emptyAllowed) yield return Case("empty of [3, 0]", [3, 0], x => x, 1);
