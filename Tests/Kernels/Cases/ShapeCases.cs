@@ -55,6 +55,7 @@ public class ShapeCases : ICaseSource
         new("EmbeddingBag views", x => x[0].T.EmbeddingBag(x[1].T, x[2].Slice(1, 0, 9, 2)), r => [r.Uniform([20, 7]), r.Indices([5, 6], 7), r.Uniform([6, 9])]),
         new("EmbeddingBag of expanded", x => x[0].Expand(x[0].Shape.With(0, 4)).EmbeddingBag(x[1], x[2].Expand(x[1].Shape)), r => [r.Uniform([1, 5]), r.Indices([6, 3], 4), r.Uniform([3])]),
         new("EmbeddingBag of one", x => x[0].EmbeddingBag(x[1], x[2]), r => [r.Uniform([5, 1]), r.Indices([1], 5), r.Uniform([1])]),
+        new("EmbeddingBag of none", x => x[0].EmbeddingBag(x[1], x[2]), r => [r.Uniform([5, 16]), r.Indices([4, 0], 5), r.Uniform([4, 0])]),
         new("EmbeddingBag with nothing in it", x => x[0].EmbeddingBag(x[1], x[2].Relu()), r => [r.Uniform([5, 16]), r.Indices([4, 3], 5), r.Uniform([4, 3])]),
         new("EmbeddingBag large", x => x[0].EmbeddingBag(x[1], x[2]), r => [r.Uniform([50, 301]), r.Indices([40, 20], 50), r.Uniform([40, 20])]),
     ];
