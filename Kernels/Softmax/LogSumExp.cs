@@ -6,7 +6,7 @@ using NeuralMemory.Simd;
 namespace NeuralMemory;
 
 /// <summary>y = m + log sum_j e^(x_j - m) with m = max x, along a dimension: a smooth maximum. dL/dx_i = e^(x_i - y) dL/dy.</summary>
-/// <remarks>Where all of a fibre is -infinity, so is y, and the gradient is 0.</remarks>
+/// <remarks>Where all of a fibre is -infinity, so is y, and the gradient is 0. Where m is infinite, y = log sum_j e^x_j needs no m.</remarks>
 public sealed unsafe class LogSumExp : Operation<LogSumExp>
 {
     int dimension;
@@ -36,11 +36,13 @@ public sealed unsafe class LogSumExp : Operation<LogSumExp>
 
         void Run<V, T, F>(int start, int end) where V : struct, ISimd<V, T> where T : unmanaged, IBinaryFloatingPointIeee754<T> where F : struct, IFibre<F, V, T>
         {
+            V highest = V.Create(T.PositiveInfinity);
             for (int taken; start < end; start += taken)
             {
                 taken = fibres.Take<V>(start, end, out long ox, out long oy, out _, out _);
                 F xs = F.At(fibres, 0, x.Pointer<T>() + ox, taken);
                 V m = Softmax.Maximum<V, T, F>(fibres, xs);
+                m = V.IfEqual(m, highest, V.Zero, m);
                 fibres.At<V, T>(1, y.Pointer<T>() + oy, taken).StoreOne(m + V.Log(Softmax.SumOfPowers<V, T, F>(fibres, xs, m)));
             }
         }
@@ -86,7 +88,14 @@ public sealed unsafe class LogSumExp : Operation<LogSumExp>
         public void Run<T>(GpuFibre f) where T : struct, ITeam
         {
             Softmax.PowerSum powers = Softmax.PowerSum.Of<T>(x, f);
-            if (f.LedBy<T>()) y[f.At1(0)] = powers.Shift + GpuFloat.Log(powers.Sum);
+            float m = powers.Shift, sum = powers.Sum;
+            if (m == float.PositiveInfinity)
+            {
+                m = sum = 0;
+                for (int j = T.Member; j < f.Length; j += T.Size) sum += GpuFloat.Exp(x[f.At0(j)]);
+                sum = T.Reduce<FloatSum, float>(sum);
+            }
+            if (f.LedBy<T>()) y[f.At1(0)] = m + GpuFloat.Log(sum);
         }
     }
 

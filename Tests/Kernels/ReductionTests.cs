@@ -93,6 +93,15 @@ public class ReductionTests
     }
 
     [Test]
+    public void A_log_of_a_sum_with_infinity_is_infinite()
+    {
+        Tensor x = Tensor.From([Infinity, 0, -1, Infinity, Infinity, Infinity, Infinity, -Infinity, 3, Infinity, float.NaN, 0], [4, 3]);
+        foreach (Tensor t in (Tensor[])[x, x.T.Contiguous().T])
+            Assert.That(t.LogSumExp().ToArray(), Is.EqualTo(new[] { Infinity, Infinity, Infinity, float.NaN }));
+        Assert.That(Tensor.Full([100], Infinity).LogSumExp().Item(), Is.EqualTo(Infinity));
+    }
+
+    [Test]
     public void Extremes_are_the_first_of_equal_ones_and_NaN_above_all()
     {
         Tensor x = Tensor.From([1f, 5, 5, -2, -2, 0, float.NaN, 9, float.NaN], [3, 3]);
