@@ -142,6 +142,7 @@ sealed class Conv1d : Operation<Conv1d>
         long padded = x.Shape[2] + 2L * s.Padding, reach = (long)s.Dilation * (weight.Shape[2] - 1) + 1;
         if (padded < reach)
             throw new ShapeException(name, $"x {x.Shape} by weight {weight.Shape}: the kernel reaches over {reach} steps, but with a padding of {s.Padding} there are {padded}.");
+        if (padded > Array.MaxLength) throw new ShapeException(name, $"x {x.Shape} by weight {weight.Shape}: with a padding of {s.Padding} there are {padded} steps; at most {Array.MaxLength} were expected.");
         return (int)((padded - reach) / s.Stride + 1);
 
         static void Positive(int value, string argument, int least)
@@ -166,7 +167,7 @@ public static class Conv1dOperation
         /// <param name="padding">Zeros before the beginning and after the end. With kernel - 1 of them, the first time steps of the result are causal.</param>
         /// <param name="dilation">Steps of x between a weight and the next.</param>
         /// <param name="groups">Into so many groups the channels are cut; as many as there are channels makes a depthwise convolution.</param>
-        /// <exception cref="ShapeException">The sizes do not fit; x is shorter than the kernel; the types differ or are integers.</exception>
+        /// <exception cref="ShapeException">The sizes do not fit; x with its padding is shorter than the kernel or longer than an array can be; the types differ or are integers.</exception>
         /// <exception cref="ArgumentOutOfRangeException">The padding is negative, or one of the other numbers less than 1.</exception>
         public Tensor Conv1d(Tensor weight, Tensor? bias = null, int stride = 1, int padding = 0, int dilation = 1, int groups = 1) =>
             NeuralMemory.Conv1d.Apply(x, weight, bias, stride, padding, dilation, groups);

@@ -50,6 +50,8 @@ public class ConvolutionTests
         Refuses(Tensor.Zeros([4, 4]), "Conv1d: x [2, 4, 5] by weight [4, 4]: the weight was expected to be [out, in/groups, kernel].");
         Refuses(Tensor.Zeros([3, 4, 6]), "Conv1d: x [2, 4, 5] by weight [3, 4, 6]: the kernel reaches over 6 steps, but with a padding of 0 there are 5.");
         Assert.That(() => x.Conv1d(Tensor.Zeros([3, 4, 2]), Tensor.Zeros([2])), Throws.TypeOf<ShapeException>().With.Message.Contains("bias [2] was expected to be [3]"));
+        Assert.That(() => x.Conv1d(Tensor.Zeros([3, 4, 2]), padding: int.MaxValue), Throws.TypeOf<ShapeException>().With.Message.Contains("there are 4294967299 steps"));
+        Assert.That(() => x.Conv1d(Tensor.Zeros([4, 1, 2]), padding: int.MaxValue, groups: 4), Throws.TypeOf<ShapeException>().With.Message.Contains("there are 4294967299 steps"));
         Assert.That(() => x.Select(0, 0).Conv1d(Tensor.Zeros([3, 4, 2])), Throws.TypeOf<ShapeException>().With.Message.Contains("x was expected to be [batch, in, time]"));
         Assert.That(() => x.Conv1d(Tensor.Zeros([3, 4, 2], DType.Float64)), Throws.TypeOf<ShapeException>().With.Message.Contains("same type"));
         Assert.That(() => x.Conv1d(Tensor.Zeros([3, 4, 2]), stride: 0), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("stride of at least 1"));
