@@ -20,16 +20,24 @@ sealed class Arena(Backend backend)
 
     readonly List<Storage> blocks = [];
     readonly List<nint>[] free = new List<nint>[Classes];
-    readonly List<TensorBody> bodies = [];
+    readonly List<TensorBody> bodies = [], elsewhere = [];
     readonly List<Operation> operations = [];
+    readonly int thread = Environment.CurrentManagedThreadId;
     int block, bodiesUsed;
     long offset;
 
     /// <summary>Fills what it hands out with NaN, so that a kernel that reads before it writes, or leaves a gap, is seen.</summary>
     [ThreadStatic] internal static bool Poison;
 
+    /// <summary>A body for what is made in the step; other threads, which may view the step's tensors, take turns.</summary>
     public TensorBody NewBody()
     {
+        if (Environment.CurrentManagedThreadId != thread)
+            lock (elsewhere)
+            {
+                elsewhere.Add(new TensorBody { Arena = this });
+                return elsewhere[^1];
+            }
         if (bodiesUsed == bodies.Count) bodies.Add(new TensorBody { Arena = this });
         return bodies[bodiesUsed++];
     }
@@ -82,6 +90,11 @@ sealed class Arena(Backend backend)
         operations.Clear();
         for (int i = 0; i < bodiesUsed; i++) bodies[i].Kill();
         bodiesUsed = 0;
+        lock (elsewhere)
+        {
+            foreach (TensorBody body in elsewhere) body.Kill();
+            elsewhere.Clear();
+        }
         foreach (List<nint>? list in free) list?.Clear();
         if (blocks.Count > 1)
         {

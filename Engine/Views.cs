@@ -40,7 +40,7 @@ public readonly partial struct Tensor
         int d = b.Shape.Dimension(dimension, "Slice"), size = b.Shape[d];
         if (start < 0 || end < start || end > size || step < 1)
             throw new ShapeException("Slice", $"{start} to {end} by {step} in dimension {dimension} of {b.Shape}: 0 <= start <= end <= {size} and a step of at least 1 were expected.");
-        return View(b.Shape.With(d, (end - start + step - 1) / step), b.Strides.With(d, b.Strides[d] * step), start * b.Strides[d]);
+        return View(b.Shape.With(d, end > start ? (end - start - 1) / step + 1 : 0), b.Strides.With(d, b.Strides[d] * step), start * b.Strides[d]);
     }
 
     /// <summary>One element of a dimension, which disappears: <c>x.Select(0, ^1)</c> is the last row.</summary>
@@ -73,14 +73,14 @@ public readonly partial struct Tensor
     }
 
     /// <summary>Dimensions of size 1, and new ones in front, repeated without copying until the shape is <paramref name="shape"/>.</summary>
-    /// <exception cref="ShapeException">A size other than 1 would have to change.</exception>
+    /// <exception cref="ShapeException">A size other than 1 would have to change; a size is negative.</exception>
     public Tensor Expand(Shape shape)
     {
         TensorBody b = Body;
         Span<int> strides = stackalloc int[shape.Rank];
         for (int d = 1; d <= Math.Max(shape.Rank, b.Shape.Rank); d++)
         {
-            if (d > shape.Rank || (d <= b.Shape.Rank && b.Shape[^d] != shape[^d] && b.Shape[^d] != 1))
+            if (d > shape.Rank || shape[^d] < 0 || (d <= b.Shape.Rank && b.Shape[^d] != shape[^d] && b.Shape[^d] != 1))
                 throw new ShapeException("Expand", $"{b.Shape} to {shape}: only dimensions of size 1 and new ones in front can be repeated.");
             strides[^d] = d <= b.Shape.Rank && b.Shape[^d] == shape[^d] ? b.Strides[^d] : 0;
         }

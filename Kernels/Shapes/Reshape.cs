@@ -34,11 +34,13 @@ public static class ReshapeOperation
         }
 
         /// <summary>Dimensions <paramref name="first"/> to <paramref name="last"/>, both included, joined into one.</summary>
+        /// <exception cref="ShapeException">There is no such dimension; the last comes before the first.</exception>
         public Tensor Flatten(int first = 0, int last = -1)
         {
             int from = x.Shape.Dimension(first, "Flatten"), to = x.Shape.Dimension(last, "Flatten");
-            Shape shape = x.Shape.With(from, -1);
-            for (int d = to; d > from; d--) shape = shape.Without(d);
+            if (from > to) throw new ShapeException("Flatten", $"dimensions {first} to {last} of {x.Shape}: a last one that does not come before the first was expected.");
+            Shape shape = x.Shape;
+            for (int d = to; d > from; d--) shape = shape.With(from, shape[from] * shape[d]).Without(d);
             return x.Reshape(shape);
         }
     }

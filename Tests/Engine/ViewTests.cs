@@ -21,6 +21,43 @@ public class ViewTests
         });
     }
 
+    [Test]
+    public void Views_of_large_steps_and_of_nothing()
+    {
+        Assert.That(Counting([5]).Slice(0, 1, 5, int.MaxValue).ToArray(), Is.EqualTo(new float[] { 1 }));
+        Assert.That(Counting([5]).Slice(0, 3, 3, 2).Shape, Is.EqualTo(new Shape([0])));
+        Assert.That(Tensor.Zeros([0, 3, 4]).Flatten(1).Shape, Is.EqualTo(new Shape([0, 12])));
+        Assert.That(Counting([2, 3, 4]).Flatten(0, 1).Shape, Is.EqualTo(new Shape([6, 4])));
+        Assert.That(Counting([2, 3, 4]).Flatten().Shape, Is.EqualTo(new Shape([24])));
+    }
+
+    [Test]
+    public void Threads_view_a_step_s_tensor_at_once()
+    {
+        using (Tape.Step())
+        {
+            Tensor x = Counting([5, 4, 7]) + 0;
+            float[] expected = x.Reshape([20, 7]).Sum(0).ToArray();
+            Exception? caught = null;
+            Thread[] threads = [.. Enumerable.Range(0, 3).Select(_ => new Thread(() =>
+            {
+                try
+                {
+                    for (int i = 0; i < 5000; i++)
+                        using (Tape.Step()) Assert.That(x.Reshape([20, 7]).T.Sum(1).ToArray(), Is.EqualTo(expected));
+                }
+                catch (Exception e)
+                {
+                    caught = e;
+                }
+            }))];
+            foreach (Thread thread in threads) thread.Start();
+            for (int i = 0; i < 5000; i++) _ = x.T;
+            foreach (Thread thread in threads) thread.Join();
+            Assert.That(caught, Is.Null);
+        }
+    }
+
     [TestCase(new[] { 2, 3, 4 }, new[] { 6, 4 })]
     [TestCase(new[] { 2, 3, 4 }, new[] { 3, -1 })]
     [TestCase(new[] { 4, 6 }, new[] { 3, 8 })]
@@ -91,6 +128,8 @@ public class ViewTests
             Assert.That(() => x.Select(0, 2), Throws.TypeOf<ShapeException>().With.Message.Contains("index 2 in dimension 0 of [2, 3]: 0 to 1"));
             Assert.That(() => x.Permute(0, 0), Throws.TypeOf<ShapeException>().With.Message.Contains("order [0, 0] for [2, 3]"));
             Assert.That(() => x.Squeeze(0), Throws.TypeOf<ShapeException>().With.Message.Contains("has size 2"));
+            Assert.That(() => Tensor.Ones([1, 3]).Expand([-1, 3]), Throws.TypeOf<ShapeException>().With.Message.Contains("[1, 3] to [-1, 3]"));
+            Assert.That(() => x.Flatten(1, 0), Throws.TypeOf<ShapeException>().With.Message.Contains("dimensions 1 to 0 of [2, 3]"));
             Assert.That(() => x.Expand([4, 3]), Throws.TypeOf<ShapeException>().With.Message.Contains("[2, 3] to [4, 3]"));
             Assert.That(() => x.Reshape([4, -1]), Throws.TypeOf<ShapeException>().With.Message.Contains("[2, 3] with 6 elements does not fit [4, -1]"));
             Assert.That(() => x.Transpose(0, 2), Throws.TypeOf<ShapeException>().With.Message.Contains("dimension 2 of [2, 3]"));
