@@ -19,9 +19,9 @@ abstract class SequenceRecipe(string task, string model, long sequences, int bat
 {
     // RMSprop with the momentum and the clipping of section 4.6; alpha and epsilon are ours.
     const double Alpha = 0.95, Momentum = 0.9, Epsilon = 1e-6, ClipValue = 10;
-    const int TestSequences = 100, MostSideBySide = 10, MostLengths = 2000;
+    const int TestSequences = 100, MostSideBySide = 10, MostLengths = 2000, LongestValidation = 1 << 16;
 
-    static readonly Setting<int> validatedLength = Setting.Count("validation-length", "The length of the sequences by which the best parameters are chosen.");
+    static readonly Setting<int> validatedLength = Setting.Count("validation-length", "The length of the sequences by which the best parameters are chosen.", most: LongestValidation);
 
     /// <summary>Memory and controller have the copy task's sizes throughout.</summary>
     public static new IReadOnlyList<Recipe> All { get; } =
@@ -44,6 +44,12 @@ abstract class SequenceRecipe(string task, string model, long sequences, int bat
 
     public override IReadOnlyList<(Setting, object?)> Defaults { get; } =
         [.. Common(sequences, batch, rate, logEvery: 250 * batch), validatedLength.Is(validationLength), Settings.EarlyStopping.Open, .. own];
+
+    public override void Check(RunConfiguration run)
+    {
+        int shortest = SequenceTasks.Create(Task).ShortestLength;
+        if (run.Get(validatedLength) < shortest) throw new UsageException($"--validation-length: {run.Get(validatedLength)} is too short for {Task}; at least {shortest} was expected.");
+    }
 
     protected abstract SequenceModel CreateModel(RunConfiguration run, SequenceTask task, Philox random);
 
@@ -135,6 +141,7 @@ sealed class LstmRecipe(string task, long sequences, double rate, int hidden, in
 {
     public override void Check(RunConfiguration run)
     {
+        base.Check(run);
         double hidden = run.Get(Settings.Hidden);
         AtMost(4 * hidden * hidden, "--hidden");
         AtMost(8 * hidden * hidden * run.Get(Settings.Layers), "--layers");
@@ -163,6 +170,7 @@ sealed class NtmRecipe(string task, long sequences, double rate, string steers, 
 
     public override void Check(RunConfiguration run)
     {
+        base.Check(run);
         NtmSizes sizes = Sizes(run);
         if (sizes.Shifts % 2 == 0) throw new UsageException($"--shifts: {sizes.Shifts} is even; an odd number was expected, as many to the left as to the right.");
         if (sizes.Shifts > sizes.Slots) throw new UsageException($"--shifts: {sizes.Shifts} are more than the {sizes.Slots} slots.");
@@ -190,7 +198,11 @@ sealed class SequenceTransformerRecipe(string task, int[] lengths)
     : SequenceRecipe(task, "transformer", sequences: 320_000, batch: 16, rate: 1e-3, SequenceTasks.Create(task).MaxLength, lengths,
         Settings.Width.Is(64), Settings.Heads.Is(4), Settings.FeedForward.Is(256), Settings.Layers.Is(3), Settings.Positions.Is("sinusoidal"), Settings.WarmUp.Is(1000))
 {
-    public override void Check(RunConfiguration run) => TransformerSettings.Check(run, 4);
+    public override void Check(RunConfiguration run)
+    {
+        base.Check(run);
+        TransformerSettings.Check(run, 4);
+    }
 
     protected override LearningRateSchedule Schedule(RunConfiguration run) => TransformerSettings.Schedule(run);
 
@@ -207,7 +219,11 @@ sealed class SequenceTransformerRecipe(string task, int[] lengths)
 sealed class DncRecipe(string task, long sequences, double rate, int hidden, int slots, int width, int heads, int validationLength, int[] lengths)
     : SequenceRecipe(task, "dnc", sequences, batch: 1, rate, validationLength, lengths, DncSettings.Of(hidden, slots, width, heads))
 {
-    public override void Check(RunConfiguration run) => AtMost(DncSettings.Largest(run), "--hidden, --slots, --width and --read-heads");
+    public override void Check(RunConfiguration run)
+    {
+        base.Check(run);
+        AtMost(DncSettings.Largest(run), "--hidden, --slots, --width and --read-heads");
+    }
 
     protected override SequenceModel CreateModel(RunConfiguration run, SequenceTask task, Philox random) => new Dnc(task.InputWidth, task.OutputWidth, DncSettings.Sizes(run), random);
 
