@@ -172,6 +172,8 @@ public class BadInputTests
         yield return Header("configuration no JSON", header => header["__metadata__"]!["configuration"] = "{", "configuration");
         yield return Header("configuration of others", header => header["__metadata__"]!["configuration"] = "{}", "configuration");
         yield return Header("unknown task", header => Configured(header, c => c["task"] = "fly"), "task", "fly");
+        yield return Header("more time than can be counted", header => header["__metadata__"]!["elapsed_ticks"] = $"{long.MaxValue}", "elapsed_ticks", $"{long.MaxValue}");
+        yield return Header("an interval that began after that", header => header["__metadata__"]!["window_began_ticks"] = $"{long.MaxValue}", "window_began_ticks", $"{long.MaxValue}");
         yield return Header("hidden negative", header => Configured(header, c => c["hidden"] = -8), "hidden", "-8");
         yield return Header("hidden huge", header => Configured(header, c => c["hidden"] = 2_000_000_000), "hidden");
         yield return Header("hidden a text", header => Configured(header, c => c["hidden"] = "many"), "hidden");
