@@ -109,6 +109,9 @@ static class TrainCommand
         RunConfiguration begun = RunConfiguration.Read(checkpoint), asked = begun.Changed(parsed);
         if ((parsed.GetValue(task) ?? begun.Task) != begun.Task || (parsed.GetValue(model) ?? begun.Model) != begun.Model || !asked.SameButForLength(begun))
             throw new UsageException($"{folder}: this run was begun with other options than those given; --resume needs none. It was begun with {begun.ToJson()}");
+        long trained = checkpoint.State.Sequences;
+        if (asked.Sequences < Math.Min(begun.Sequences, trained))
+            throw new UsageException($"--sequences: {asked.Sequences} are too few for {folder}, which has been trained on {trained} already.");
         return (asked, folder);
     }
 

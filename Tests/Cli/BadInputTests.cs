@@ -127,6 +127,9 @@ public class BadInputTests
     }
 
     [Test]
+    public void A_resumed_run_with_fewer_sequences_than_it_was_trained_on() => Refuses(["train", "--resume", run, "--sequences", "2"], "--sequences: 2", run, "trained on 3");
+
+    [Test]
     public void A_length_that_the_task_does_not_have()
     {
         string recall = scratch["recall"];
