@@ -80,7 +80,7 @@ static class TrainCommand
 
     static int TrainAll(ParseResult parsed, Session session, RunConfiguration configuration, string folder)
     {
-        if (new BabiTable(configuration, (int)(parsed.GetValue(runs) ?? 1), folder, session).Run() is not { } table)
+        if (new BabiTable(configuration, (int)(parsed.GetValue(runs) ?? 1), folder, parsed.GetValue(checkpointEvery), session).Run() is not { } table)
         {
             session.Output.WriteLine($"Interrupted. The same command goes on{(parsed.GetValue(output) is null ? $" with --out {Quote(folder)}" : "")}.");
             return ExitCode.Interrupted;
