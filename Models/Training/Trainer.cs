@@ -111,13 +111,14 @@ public sealed class Trainer
     /// its first update, and every run writes one when it ends.
     /// </summary>
     /// <param name="cancellationToken">Ends training after the current update, with a checkpoint.</param>
-    /// <exception cref="CheckpointException">The folder holds a run already and <see cref="Resume"/> was not called, or a file cannot be written.</exception>
+    /// <exception cref="CheckpointException">The folder holds a run already and <see cref="Resume"/> was not called, or another run is training in it, or a file cannot be written.</exception>
     /// <exception cref="NonFiniteException">A loss, a gradient or a parameter became NaN or infinite. The last checkpoint is as it was.</exception>
     public TrainingResult Run(CancellationToken cancellationToken = default)
     {
         using Tape.Scope device = Backend.Use(objective.Model.Backend);
         stopRequested = false;
         clock = Stopwatch.GetTimestamp();
+        using IDisposable? alone = folder?.Lock();
         Begin();
         objective.Model.IsTraining = true;
         StopReason? reason;
