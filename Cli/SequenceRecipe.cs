@@ -12,7 +12,7 @@ namespace NeuralMemory.Cli;
 /// <param name="sequences">Sequences to train on.</param>
 /// <param name="batch">Sequences of an update.</param>
 /// <param name="rate">The learning rate.</param>
-/// <param name="validationLength">The length of the sequences that choose which parameters are kept: longer than those trained on, so that they are judged by how they generalise.</param>
+/// <param name="validationLength">The length of the sequences that choose which parameters are kept. Where it is greater than those trained on, they are judged by how they generalise.</param>
 /// <param name="lengths">The lengths that the model is tested on, in the task's unit; the first of them are trained on.</param>
 /// <param name="own">The model's own settings.</param>
 abstract class SequenceRecipe(string task, string model, long sequences, int batch, double rate, int validationLength, int[] lengths, params (Setting, object?)[] own) : Recipe(task, model)
