@@ -79,6 +79,11 @@ public class GraphAndDncTests
         Refused(["train", "paths", "--data", scratch["none"], .. small], $"{scratch["none"]}: there is no such folder.");
         Refused(["train", "paths", "--labels", "5", .. small], "--labels: 5 are fewer than the 6 nodes.");
         Refused(["train", "paths", "--min-steps", "4", .. small], "--max-steps: 3 are fewer than --min-steps 4.");
+        Refused(["train", "paths", "--max-steps", "4", "--out", scratch["none"], .. small],
+            "--max-steps: among 1000 graphs 0 had a path of 4 steps; at least 20 were expected. More --nodes have longer paths.");
+        Refused(["train", "paths", "--nodes", "2", "--model", "lstm", "--out", scratch["none"]],
+            "--max-steps: among 1000 graphs 0 had a path of 3 steps; at least 20 were expected. More --nodes have longer paths.");
+        Assert.That(Directory.Exists(scratch["none"]), Is.False);
         Refused(["train", "traversal", "--thinking", "2", .. small], "--thinking is no option of the model dnc on the task traversal.");
         Refused(["train", "paths", "--model", "lstm", "--links", "false", "--sequences", "32"], "--links is no option of the model lstm on the task paths.");
         Refused(["train", "copy", "--model", "dnc", "--slots", "100000"], "--hidden, --slots, --width and --read-heads: 10000000000 parameters are too many; at most 1073741824 fit in a tensor.");
