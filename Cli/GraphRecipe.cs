@@ -114,15 +114,7 @@ abstract class GraphRecipe(string task, string model, int shortest, int longest,
 
     static Report Report(RunConfiguration run, GraphObjective objective, GraphTask task, IReadOnlyList<int> lengths, int sequences, CancellationToken cancelled)
     {
-        List<(int Length, double Accuracy)> tests = [];
-        try
-        {
-            foreach (int length in lengths) tests.Add((length, objective.Test(task, length, sequences, run.Seed, TestBatch, cancellationToken: cancelled)));
-        }
-        catch (InvalidOperationException e)
-        {
-            throw new UsageException($"--length: {e.Message}");
-        }
+        List<(int Length, double Accuracy)> tests = [.. lengths.Select(length => (length, Accuracy(length)))];
         return new($"Answered without a fault, {sequences} fresh graphs each: {run.Task}, {run.Model}, seed {run.Seed}", ["steps of the way", "right"],
             [.. tests.Select(test => (string[])[$"{test.Length}", $"{test.Accuracy:0.0%}"])], json =>
             {
@@ -134,6 +126,22 @@ abstract class GraphRecipe(string task, string model, int shortest, int longest,
         {
             ByLength = new("answered without a fault", share => $"{share:0.0%}", tests),
         };
+
+        double Accuracy(int length)
+        {
+            try
+            {
+                return objective.Test(task, length, sequences, run.Seed, TestBatch, cancellationToken: cancelled);
+            }
+            catch (InvalidOperationException e)
+            {
+                throw new UsageException($"--length: {e.Message}");
+            }
+            catch (ArgumentOutOfRangeException e)
+            {
+                throw new UsageException($"--length: {length} is too long: {e.Message}");
+            }
+        }
     }
 }
 

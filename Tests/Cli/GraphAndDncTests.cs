@@ -96,6 +96,14 @@ public class GraphAndDncTests
         Refused(["eval", trained, "--data", scratch["broken"]], $"{broken}:2: 1 fields; 2 were expected, as in the header.");
     }
 
+    [Test]
+    public void A_way_too_long_for_a_tensor_is_refused()
+    {
+        string folder = scratch["many-labels"];
+        Assert.That(Run.Here("train", "traversal", "--model", "lstm", "--hidden", "2", "--labels", "2000", "--sequences", "16", "--out", folder).Code, Is.Zero);
+        Run.Refuses(["eval", folder, "--length", "6000"], "--length: 6000 is too long", "more than a tensor can hold");
+    }
+
     static void Refused(string[] arguments, string message)
     {
         (int code, string _, string error) = Run.Here(arguments);
