@@ -104,6 +104,27 @@ public class GraphAndDncTests
         Run.Refuses(["eval", folder, "--length", "6000"], "--length: 6000 is too long", "more than a tensor can hold");
     }
 
+    [Test]
+    public void A_run_keeps_where_its_data_are_and_resumes_from_anywhere()
+    {
+        string folder = scratch["relative"], here = Directory.GetCurrentDirectory();
+        try
+        {
+            Directory.SetCurrentDirectory(scratch.Folder);
+            Assert.That(Run.Here(["train", "traversal", "--data", "map", "--out", folder, .. small]).Code, Is.Zero);
+            (int code, string output, string error) = Run.Here("train", "--resume", "relative", "--data", "map", "--sequences", "48");
+            Assert.That((code, error), Is.EqualTo((0, "")), output);
+        }
+        finally
+        {
+            Directory.SetCurrentDirectory(here);
+        }
+        (int elsewhere, _, string said) = Run.Here("train", "--resume", folder, "--data", Path.GetRelativePath(here, map), "--sequences", "64");
+        Assert.That((elsewhere, said), Is.EqualTo((0, "")));
+        Assert.That(Run.Here("train", "--resume", folder, "--sequences", "80").Code, Is.Zero);
+        Run.Refuses(["train", "--resume", folder, "--data", scratch["none"]], folder, "other options");
+    }
+
     static void Refused(string[] arguments, string message)
     {
         (int code, string _, string error) = Run.Here(arguments);
