@@ -72,6 +72,9 @@ public sealed class Trainer
     /// <summary>The configuration that checkpoints keep: that of the options, or of the run resumed.</summary>
     public string Configuration => configuration;
 
+    /// <summary>Once, before the first update: the folder can be written and is this run's alone.</summary>
+    public event Action? Begun;
+
     /// <summary>After every log interval, once its line has been written.</summary>
     public event Action<TrainingMetrics>? Logged;
 
@@ -150,6 +153,7 @@ public sealed class Trainer
         if (!resumed) Save();
         folder?.WriteConfiguration(configuration);
         begun = true;
+        Begun?.Invoke();
     }
 
     void Step()

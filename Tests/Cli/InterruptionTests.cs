@@ -45,11 +45,7 @@ public class InterruptionTests
         try
         {
             foreach (string[] second in (string[][])[train, ["train", "--resume", folder]])
-            {
-                (int code, string output, string error) = Run.Here(second);
-                Assert.That(code, Is.EqualTo(2), output);
-                Assert.That(error, Does.StartWith($"neuralmemory: {folder}: ").And.Contain("only one run at a time").And.Match("^[^\n]*\n$"));
-            }
+                Run.Refuses(second, folder, "only one run at a time");
             Assert.That(Run.Here("eval", folder, "--batches", "1").Code, Is.Zero, "it can be read");
             Assert.That(process.HasExited, Is.False);
         }
