@@ -19,7 +19,8 @@ abstract class SequenceRecipe(string task, string model, long sequences, int bat
 {
     // RMSprop with the momentum and the clipping of section 4.6; alpha and epsilon are ours.
     const double Alpha = 0.95, Momentum = 0.9, Epsilon = 1e-6, ClipValue = 10;
-    const int TestSequences = 100, MostSideBySide = 10, MostLengths = 2000, LongestValidation = 1 << 16;
+    const int TestSequences = 100, MostSideBySide = 10, MostLengths = 2000;
+    const int ValidationSequences = 20, MostValidated = 4000, LongestValidation = 1 << 16;
 
     static readonly Setting<int> validatedLength = Setting.Count("validation-length", "The length of the sequences by which the best parameters are chosen.", most: LongestValidation);
 
@@ -68,7 +69,8 @@ abstract class SequenceRecipe(string task, string model, long sequences, int bat
     {
         ClipValue = ClipValue,
         Schedule = Schedule(run),
-        Validation = new(run.Get(validatedLength), Sequences: 20, Batch: 20),
+        // Longer ones run fewer side by side, for the memory's sake.
+        Validation = new(run.Get(validatedLength), ValidationSequences, Math.Clamp(MostValidated / run.Get(validatedLength), 1, ValidationSequences)),
         EarlyStopping = options.EarlyStopping is { } stopping ? stopping with { Metric = StoppingMetric.BitsPerSequence } : null,
     };
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using NeuralMemory.Cli;
 using NeuralMemory.Models;
 using NeuralMemory.Tests.Checkpoints;
 using NeuralMemory.Training;
@@ -196,6 +197,18 @@ public partial class CommandTests
                 Directory.SetCurrentDirectory(here);
             }
         }
+    }
+
+    /// <summary>All of what a usual validation needs; the longest, one at a time.</summary>
+    [TestCase("120", 20)]
+    [TestCase("2000", 2)]
+    [TestCase("65536", 1)]
+    public void Long_sequences_are_validated_fewer_side_by_side(string length, int sideBySide)
+    {
+        using StringWriter output = new();
+        RunConfiguration run = RunConfiguration.Of(Recipe.Of("copy", "lstm")).Changed(TrainCommand.Create(Session.Plain(output, output, default)).Parse(["copy", "--validation-length", length]));
+        Validation validation = run.TrainerOptions("folder").Validation!;
+        Assert.That((validation.Length, validation.Sequences, validation.Batch), Is.EqualTo((int.Parse(length), 20, sideBySide)));
     }
 
     [Test]
