@@ -45,12 +45,7 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
     public static bool IsAll(RunConfiguration run) => run.Recipe is BabiRecipe && run.Get(Number) == 0;
 
     /// <summary>The words are those of the data. A run that goes on keeps those that it began with.</summary>
-    public override RunConfiguration Prepare(RunConfiguration run)
-    {
-        // The whole path, so that the run can go on from another folder.
-        if (run.Has(Settings.Data)) run = run.With(Settings.Data, Path.GetFullPath(run.Get(Settings.Data)));
-        return IsAll(run) ? run : run.With(words, string.Join(' ', Load(run, null).Words.Words));
-    }
+    public override RunConfiguration Prepare(RunConfiguration run) => IsAll(run) ? run : run.With(words, string.Join(' ', Load(run, null).Words.Words));
 
     /// <summary>The words that a run's model knows.</summary>
     public static WordList Words(RunConfiguration run) => new(run.Get(words).Split(' '));

@@ -10,7 +10,7 @@ namespace NeuralMemory.Cli;
 /// <c>train babi --story-task all --runs K</c>: every task from K seeds, and a table of the best run of each, the one with the least error on the questions trained on, as in the paper. Each run has
 /// a folder of its own within one, which keeps the table as well; the same command goes on where it was interrupted, and one with more runs adds to those that are there.
 /// </summary>
-sealed class BabiTable(RunConfiguration all, int runs, string folder, Session session)
+sealed class BabiTable(RunConfiguration all, int runs, string folder, long? checkpointEvery, Session session)
 {
     /// <summary>Sukhbaatar et al. 2015 (arXiv:1503.08895), table 1, column "PE LS RN": the error in percent with 1,000 questions a task, of 10 runs the best by its training error.</summary>
     static readonly double[] published = [0.0, 8.3, 40.3, 2.8, 13.1, 7.6, 17.3, 10.0, 13.2, 15.1, 0.9, 0.2, 0.4, 1.7, 0.0, 1.3, 51.0, 11.1, 82.8, 0.0];
@@ -48,7 +48,7 @@ sealed class BabiTable(RunConfiguration all, int runs, string folder, Session se
         if (begun && RunConfiguration.Read(Checkpoint.Read(place.CheckpointPath)) is { } before && before.ToJson() != run.ToJson())
             throw new UsageException($"{place.Path}: this run was begun with other options than those given: {before.ToJson()}");
         BabiObjective objective = (BabiObjective)recipe.Create(run);
-        Trainer trainer = new(objective, recipe.CreateOptimizer(run, objective.Model), run.TrainerOptions(place.Path));
+        Trainer trainer = new(objective, recipe.CreateOptimizer(run, objective.Model), run.TrainerOptions(place.Path) with { CheckpointInterval = checkpointEvery });
         if (begun) trainer.Resume();
         if (trainer.Run(session.Interrupted).Interrupted) return null;
         place.LoadBest(objective.Model);

@@ -12,7 +12,7 @@ readonly struct ChosenDevice : IDisposable
 
     public static Option<string?> Option() => new("--device")
     {
-        Description = "What computes: cpu, cuda:N, opencl:N, emulator (GPU kernels, checked, and slow), or auto, a GPU if there is one and else the CPU; cpu by default.",
+        Description = "What computes: cpu, cuda:N, opencl:N, emulator (GPU kernels, checked, and slow; only in a build with -p:Ilgpu=false), or auto, a GPU if there is one and else the CPU; cpu by default.",
         HelpName = "DEVICE",
     };
 

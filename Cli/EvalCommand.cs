@@ -47,10 +47,13 @@ static class EvalCommand
         }
 
         bool comparable = tested.All(one => one.Report.ByLength is not null && one.Report.ByLength.Measure == tested[0].Report.ByLength!.Measure);
+        if (!parsed.GetValue(json))
+        {
+            if (comparable && tested.Count > 1) Compare(tested, session);
+            else foreach ((_, Report report) in tested) report.Show(session);
+        }
+        // Last: whatever is wrong with the picture, what was measured is not lost.
         if (parsed.GetValue(output) is { } file) Draw(file, comparable ? tested : throw new UsageException("--out: only runs that are measured alike, and over lengths, fit in one picture."), parsed.GetValue(log));
-        if (parsed.GetValue(json)) return ExitCode.Done;
-        if (comparable && tested.Count > 1) Compare(tested, session);
-        else foreach ((_, Report report) in tested) report.Show(session);
         return ExitCode.Done;
     }
 

@@ -8,7 +8,7 @@ namespace NeuralMemory.Cli;
 /// <summary>Questions on graphs: shortest paths and traversal, on graphs drawn at random or on parts of a map, for a Differentiable Neural Computer and for LSTMs.</summary>
 abstract class GraphRecipe(string task, string model, int shortest, int longest, params (Setting, object?)[] own) : Recipe(task, model)
 {
-    const int TestSequences = 1000, TestBatch = 50;
+    const int TestSequences = 1000, TestBatch = 50, GraphsDrawn = 1000, FewestWithPath = 20;
     const double ClipNorm = 10;
 
     static readonly Setting<int> nodes = Setting.Count("nodes", "Nodes of a graph, or stations of a part of the map.", least: 2, most: 1 << 12);
@@ -36,6 +36,35 @@ abstract class GraphRecipe(string task, string model, int shortest, int longest,
         if (run.Get(maxSteps) < run.Get(minSteps)) throw new UsageException($"--max-steps: {run.Get(maxSteps)} are fewer than --min-steps {run.Get(minSteps)}.");
     }
 
+    /// <summary>Training ends where no graph has a path of the length drawn. Where enough have one of the greatest length, enough have shorter ones.</summary>
+    public override RunConfiguration Prepare(RunConfiguration run)
+    {
+        if (Task != "paths") return run;
+        GraphSource source = CreateSource(run, run.Has(Settings.Data) ? run.Get(Settings.Data) : null);
+        Philox random = new(run.Seed, RandomStreams.Evaluation);
+        Graph graph = new();
+        int found = 0;
+        for (int drawn = 0; drawn < GraphsDrawn && found < FewestWithPath; drawn++)
+        {
+            source.Next(random, graph);
+            if (HasPath(graph, run.Get(maxSteps))) found++;
+        }
+        return found == FewestWithPath ? run : throw new UsageException(
+            $"--max-steps: among {GraphsDrawn} graphs {found} had a path of {run.Get(maxSteps)} steps; at least {FewestWithPath} were expected. More --nodes have longer paths.");
+    }
+
+    /// <summary>Whether the only shortest path between some two nodes has that many steps.</summary>
+    static bool HasPath(Graph graph, int steps)
+    {
+        for (int from = 0; from < graph.Nodes; from++)
+        {
+            graph.Search(from);
+            for (int to = 0; to < graph.Nodes; to++)
+                if (graph.Distance(to) == steps && graph.IsUnique(to)) return true;
+        }
+        return false;
+    }
+
     protected abstract SequenceModel CreateModel(RunConfiguration run, GraphTask task, Philox random);
 
     public override Objective Create(RunConfiguration run)
@@ -44,10 +73,13 @@ abstract class GraphRecipe(string task, string model, int shortest, int longest,
         return new GraphObjective(CreateModel(run, graphs, new(run.Seed, RandomStreams.Initialization)), graphs);
     }
 
-    /// <summary>The task on parts of a map, or on graphs drawn at random where <paramref name="folder"/> is null.</summary>
+    /// <summary>Parts of a map, or graphs drawn at random where <paramref name="folder"/> is null.</summary>
+    static GraphSource CreateSource(RunConfiguration run, string? folder) =>
+        folder is null ? new RandomGraphs(run.Get(nodes), most: run.Get(neighbours)) : new MapParts(StationMap.Read(folder), run.Get(nodes), run.Get(neighbours));
+
     GraphTask CreateTask(RunConfiguration run, string? folder)
     {
-        GraphSource source = folder is null ? new RandomGraphs(run.Get(nodes), most: run.Get(neighbours)) : new MapParts(StationMap.Read(folder), run.Get(nodes), run.Get(neighbours));
+        GraphSource source = CreateSource(run, folder);
         return Task == "paths" ? new ShortestPathTask(source, digits: 1, run.Get(labels), run.Get(minSteps), run.Get(maxSteps), run.Get(thinking))
             : new TraversalTask(source, digits: 1, run.Get(labels), run.Get(minSteps), run.Get(maxSteps));
     }
@@ -82,15 +114,7 @@ abstract class GraphRecipe(string task, string model, int shortest, int longest,
 
     static Report Report(RunConfiguration run, GraphObjective objective, GraphTask task, IReadOnlyList<int> lengths, int sequences, CancellationToken cancelled)
     {
-        List<(int Length, double Accuracy)> tests = [];
-        try
-        {
-            foreach (int length in lengths) tests.Add((length, objective.Test(task, length, sequences, run.Seed, TestBatch, cancellationToken: cancelled)));
-        }
-        catch (InvalidOperationException e)
-        {
-            throw new UsageException($"--length: {e.Message}");
-        }
+        List<(int Length, double Accuracy)> tests = [.. lengths.Select(length => (length, Accuracy(length)))];
         return new($"Answered without a fault, {sequences} fresh graphs each: {run.Task}, {run.Model}, seed {run.Seed}", ["steps of the way", "right"],
             [.. tests.Select(test => (string[])[$"{test.Length}", $"{test.Accuracy:0.0%}"])], json =>
             {
@@ -102,6 +126,22 @@ abstract class GraphRecipe(string task, string model, int shortest, int longest,
         {
             ByLength = new("answered without a fault", share => $"{share:0.0%}", tests),
         };
+
+        double Accuracy(int length)
+        {
+            try
+            {
+                return objective.Test(task, length, sequences, run.Seed, TestBatch, cancellationToken: cancelled);
+            }
+            catch (InvalidOperationException e)
+            {
+                throw new UsageException($"--length: {e.Message}");
+            }
+            catch (ArgumentOutOfRangeException e)
+            {
+                throw new UsageException($"--length: {length} is too long: {e.Message}");
+            }
+        }
     }
 }
 

@@ -35,12 +35,8 @@ abstract class LanguageRecipe(string model, double rate, params (Setting, object
     }
 
     /// <summary>The vocabulary is what the text has. A run that goes on keeps the one that it began with.</summary>
-    public override RunConfiguration Prepare(RunConfiguration run)
-    {
-        // The whole path, so that the run can go on from another folder.
-        string path = Path.GetFullPath(run.Get(text));
-        return run.With(text, path).With(characters, TextCorpus.Read(path, window: run.Get(window)).Vocabulary.ToString());
-    }
+    public override RunConfiguration Prepare(RunConfiguration run) =>
+        run.With(characters, TextCorpus.Read(run.Get(text), window: run.Get(window)).Vocabulary.ToString());
 
     public override Objective Create(RunConfiguration run)
     {

@@ -28,8 +28,6 @@ abstract class OneShotRecipe(string model, double rate, params (Setting, object?
             throw new UsageException($"--length: {run.Get(length)} is no multiple of the {run.Get(classes)} classes.");
     }
 
-    public override RunConfiguration Prepare(RunConfiguration run) => run.Has(Settings.Data) ? run.With(Settings.Data, Path.GetFullPath(run.Get(Settings.Data))) : run;
-
     protected abstract SequenceModel CreateModel(RunConfiguration run, int inputs, int outputs, Philox random);
 
     public override Objective Create(RunConfiguration run)

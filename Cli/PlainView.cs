@@ -8,21 +8,14 @@ sealed class PlainView(Session session, RunConfiguration run, Module model) : IV
     static readonly TimeSpan period = TimeSpan.FromSeconds(1);
 
     TimeSpan next;
-    bool headed;
 
     public TrainingResult Run(Trainer trainer, Func<TrainingResult> train)
     {
         // Where the folder cannot be written, the error is all there is to say.
-        if (trainer.State.Sequences > 0) Head($", going on after {trainer.State.Sequences:n0} sequences");
-        else trainer.CheckpointSaved += _ => Head("");
+        trainer.Begun += () => session.Output.WriteLine(
+            Progress.Heading(run, model.ParameterCount) + (trainer.State.Sequences > 0 ? $", going on after {trainer.State.Sequences:n0} sequences" : ""));
         trainer.Logged += Show;
         return train();
-    }
-
-    void Head(string more)
-    {
-        if (!headed) session.Output.WriteLine(Progress.Heading(run, model.ParameterCount) + more);
-        headed = true;
     }
 
     /// <summary>However fast training is, a line a second is enough; the last is always shown.</summary>

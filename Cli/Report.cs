@@ -15,10 +15,11 @@ sealed record Report(string Title, string[] Columns, IReadOnlyList<string[]> Row
 
     public void Show(Session session) => Show(session, Title, Columns, Rows);
 
+    /// <summary>Texts are shown as they are: a path with brackets is no markup.</summary>
     public static void Show(Session session, string title, string[] columns, IEnumerable<string[]> rows)
     {
-        Table table = new() { Border = session.IsTerminal ? TableBorder.Rounded : TableBorder.Simple, Title = new(title) };
-        foreach (string column in columns) table.AddColumn(new TableColumn(column).RightAligned());
+        Table table = new() { Border = session.IsTerminal ? TableBorder.Rounded : TableBorder.Simple, Title = new(title.EscapeMarkup()) };
+        foreach (string column in columns) table.AddColumn(new TableColumn(new Text(column)).RightAligned());
         foreach (string[] row in rows) table.AddRow([.. row.Select(text => new Text(text))]);
         session.Console.Write(table);
     }

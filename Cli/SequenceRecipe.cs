@@ -12,7 +12,7 @@ namespace NeuralMemory.Cli;
 /// <param name="sequences">Sequences to train on.</param>
 /// <param name="batch">Sequences of an update.</param>
 /// <param name="rate">The learning rate.</param>
-/// <param name="validationLength">The length of the sequences that choose which parameters are kept: longer than those trained on, so that they are judged by how they generalise.</param>
+/// <param name="validationLength">The length of the sequences that choose which parameters are kept. Where it is greater than those trained on, they are judged by how they generalise.</param>
 /// <param name="lengths">The lengths that the model is tested on, in the task's unit; the first of them are trained on.</param>
 /// <param name="own">The model's own settings.</param>
 abstract class SequenceRecipe(string task, string model, long sequences, int batch, double rate, int validationLength, int[] lengths, params (Setting, object?)[] own) : Recipe(task, model)
@@ -20,8 +20,9 @@ abstract class SequenceRecipe(string task, string model, long sequences, int bat
     // RMSprop with the momentum and the clipping of section 4.6; alpha and epsilon are ours.
     const double Alpha = 0.95, Momentum = 0.9, Epsilon = 1e-6, ClipValue = 10;
     const int TestSequences = 100, MostSideBySide = 10, MostLengths = 2000;
+    const int ValidationSequences = 20, MostValidated = 4000, LongestValidation = 1 << 16;
 
-    static readonly Setting<int> validatedLength = Setting.Count("validation-length", "The length of the sequences by which the best parameters are chosen.");
+    static readonly Setting<int> validatedLength = Setting.Count("validation-length", "The length of the sequences by which the best parameters are chosen.", most: LongestValidation);
 
     /// <summary>Memory and controller have the copy task's sizes throughout.</summary>
     public static new IReadOnlyList<Recipe> All { get; } =
@@ -45,6 +46,12 @@ abstract class SequenceRecipe(string task, string model, long sequences, int bat
     public override IReadOnlyList<(Setting, object?)> Defaults { get; } =
         [.. Common(sequences, batch, rate, logEvery: 250 * batch), validatedLength.Is(validationLength), Settings.EarlyStopping.Open, .. own];
 
+    public override void Check(RunConfiguration run)
+    {
+        int shortest = SequenceTasks.Create(Task).ShortestLength;
+        if (run.Get(validatedLength) < shortest) throw new UsageException($"--validation-length: {run.Get(validatedLength)} is too short for {Task}; at least {shortest} was expected.");
+    }
+
     protected abstract SequenceModel CreateModel(RunConfiguration run, SequenceTask task, Philox random);
 
     public override Objective Create(RunConfiguration run)
@@ -62,7 +69,8 @@ abstract class SequenceRecipe(string task, string model, long sequences, int bat
     {
         ClipValue = ClipValue,
         Schedule = Schedule(run),
-        Validation = new(run.Get(validatedLength), Sequences: 20, Batch: 20),
+        // Longer ones run fewer side by side, for the memory's sake.
+        Validation = new(run.Get(validatedLength), ValidationSequences, Math.Clamp(MostValidated / run.Get(validatedLength), 1, ValidationSequences)),
         EarlyStopping = options.EarlyStopping is { } stopping ? stopping with { Metric = StoppingMetric.BitsPerSequence } : null,
     };
 
@@ -135,6 +143,7 @@ sealed class LstmRecipe(string task, long sequences, double rate, int hidden, in
 {
     public override void Check(RunConfiguration run)
     {
+        base.Check(run);
         double hidden = run.Get(Settings.Hidden);
         AtMost(4 * hidden * hidden, "--hidden");
         AtMost(8 * hidden * hidden * run.Get(Settings.Layers), "--layers");
@@ -163,6 +172,7 @@ sealed class NtmRecipe(string task, long sequences, double rate, string steers, 
 
     public override void Check(RunConfiguration run)
     {
+        base.Check(run);
         NtmSizes sizes = Sizes(run);
         if (sizes.Shifts % 2 == 0) throw new UsageException($"--shifts: {sizes.Shifts} is even; an odd number was expected, as many to the left as to the right.");
         if (sizes.Shifts > sizes.Slots) throw new UsageException($"--shifts: {sizes.Shifts} are more than the {sizes.Slots} slots.");
@@ -190,7 +200,11 @@ sealed class SequenceTransformerRecipe(string task, int[] lengths)
     : SequenceRecipe(task, "transformer", sequences: 320_000, batch: 16, rate: 1e-3, SequenceTasks.Create(task).MaxLength, lengths,
         Settings.Width.Is(64), Settings.Heads.Is(4), Settings.FeedForward.Is(256), Settings.Layers.Is(3), Settings.Positions.Is("sinusoidal"), Settings.WarmUp.Is(1000))
 {
-    public override void Check(RunConfiguration run) => TransformerSettings.Check(run, 4);
+    public override void Check(RunConfiguration run)
+    {
+        base.Check(run);
+        TransformerSettings.Check(run, 4);
+    }
 
     protected override LearningRateSchedule Schedule(RunConfiguration run) => TransformerSettings.Schedule(run);
 
@@ -207,7 +221,11 @@ sealed class SequenceTransformerRecipe(string task, int[] lengths)
 sealed class DncRecipe(string task, long sequences, double rate, int hidden, int slots, int width, int heads, int validationLength, int[] lengths)
     : SequenceRecipe(task, "dnc", sequences, batch: 1, rate, validationLength, lengths, DncSettings.Of(hidden, slots, width, heads))
 {
-    public override void Check(RunConfiguration run) => AtMost(DncSettings.Largest(run), "--hidden, --slots, --width and --read-heads");
+    public override void Check(RunConfiguration run)
+    {
+        base.Check(run);
+        AtMost(DncSettings.Largest(run), "--hidden, --slots, --width and --read-heads");
+    }
 
     protected override SequenceModel CreateModel(RunConfiguration run, SequenceTask task, Philox random) => new Dnc(task.InputWidth, task.OutputWidth, DncSettings.Sizes(run), random);
 

@@ -78,11 +78,12 @@ abstract class Setting(string name, Option? option)
             json => json.ValueKind is JsonValueKind.True or JsonValueKind.False ? json.GetBoolean() : null);
     }
 
+    /// <summary>On the command line from where the program was started; a configuration holds the whole path, so that a run can go on from another folder.</summary>
     public static Setting<string> Path(string name, string description, string helpName)
     {
         Option<string?> option = Options.Folder($"--{name}", description);
         option.HelpName = helpName;
-        return new(name, "a path", option, parsed => parsed.GetValue(option), json => json.GetString() is { Length: > 0 } path ? path : null);
+        return new(name, "a path", option, parsed => parsed.GetValue(option) is { } path ? System.IO.Path.GetFullPath(path) : null, json => json.GetString() is { Length: > 0 } path ? path : null);
     }
 
     /// <summary>A text that follows from the data, and without which the parameters mean nothing: a vocabulary.</summary>

@@ -80,7 +80,7 @@ static class TrainCommand
 
     static int TrainAll(ParseResult parsed, Session session, RunConfiguration configuration, string folder)
     {
-        if (new BabiTable(configuration, (int)(parsed.GetValue(runs) ?? 1), folder, session).Run() is not { } table)
+        if (new BabiTable(configuration, (int)(parsed.GetValue(runs) ?? 1), folder, parsed.GetValue(checkpointEvery), session).Run() is not { } table)
         {
             session.Output.WriteLine($"Interrupted. The same command goes on{(parsed.GetValue(output) is null ? $" with --out {Quote(folder)}" : "")}.");
             return ExitCode.Interrupted;
@@ -109,6 +109,9 @@ static class TrainCommand
         RunConfiguration begun = RunConfiguration.Read(checkpoint), asked = begun.Changed(parsed);
         if ((parsed.GetValue(task) ?? begun.Task) != begun.Task || (parsed.GetValue(model) ?? begun.Model) != begun.Model || !asked.SameButForLength(begun))
             throw new UsageException($"{folder}: this run was begun with other options than those given; --resume needs none. It was begun with {begun.ToJson()}");
+        long trained = checkpoint.State.Sequences;
+        if (asked.Sequences < Math.Min(begun.Sequences, trained))
+            throw new UsageException($"--sequences: {asked.Sequences} are too few for {folder}, which has been trained on {trained} already.");
         return (asked, folder);
     }
 

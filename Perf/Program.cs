@@ -3,6 +3,10 @@ using NeuralMemory;
 using NeuralMemory.Perf;
 
 Option<int> threads = new("--threads") { Description = "Threads to use.", DefaultValueFactory = _ => Environment.ProcessorCount };
+threads.Validators.Add(result =>
+{
+    if (result.Tokens is [var given] && int.TryParse(given.Value, out int count) && count < 1) result.AddError($"--threads: '{given.Value}' is not a whole number from 1 on.");
+});
 
 Option<string> device = new("--device") { Description = "cuda:N, opencl:N, or emulator: tiny shapes, checked and not timed.", DefaultValueFactory = _ => "cuda:0" };
 Option<bool> json = new("--json") { Description = "A line of JSON for each case." };

@@ -59,6 +59,7 @@ public static class Devices
             why = missing ?? "no GPU was found";
             return CpuBackend.Instance;
         }
+        if (name == Emulator) missing = "this build has ILGPU in its place (build it with -p:Ilgpu=false)";
         throw new DeviceException($"{name} is not there: {missing ?? $"found were {string.Join(", ", there.Select(d => d.Name).Prepend(CpuBackend.Instance.Name))}"}. `neuralmemory devices` lists what is.");
     }
 

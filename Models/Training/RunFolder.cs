@@ -44,13 +44,26 @@ public sealed class RunFolder(string path)
     /// <exception cref="CheckpointException">A line cannot be read; the message names it.</exception>
     public IReadOnlyList<TrainingMetrics> ReadMetrics() => ReadMetrics(long.MaxValue).Lines;
 
-    /// <summary>Makes the folder for a new run.</summary>
-    /// <exception cref="CheckpointException">It holds one already, or cannot be made. Nothing has changed.</exception>
+    /// <summary>
+    /// Makes the folder if need be, and keeps other runs out of it until the result is disposed. The system holds the lock on <c>run.lock</c> and lets go of it when the process ends, however it
+    /// ends: a file that was left behind locks nothing. Who only reads needs no lock.
+    /// </summary>
+    /// <exception cref="CheckpointException">Another run is there, or the folder cannot be written. Nothing has changed.</exception>
+    internal IDisposable Lock()
+    {
+        FileStream? alone = null;
+        Try(Path, "this folder cannot be made", () => Directory.CreateDirectory(Path));
+        Try(Path, "this folder cannot be locked, and only one run at a time trains in it",
+            () => alone = new(System.IO.Path.Combine(Path, "run.lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0, FileOptions.DeleteOnClose));
+        return alone!;
+    }
+
+    /// <summary>Prepares the folder for a new run.</summary>
+    /// <exception cref="CheckpointException">It holds one already. Nothing has changed.</exception>
     internal void Begin()
     {
         if (Files.FirstOrDefault(File.Exists) is { } there)
             throw new CheckpointException($"{Path}: there is a run in this folder already ({System.IO.Path.GetFileName(there)}). Resume it, or choose another folder.");
-        Try(Path, "this folder cannot be made", () => Directory.CreateDirectory(Path));
         DeleteLeftovers();
     }
 

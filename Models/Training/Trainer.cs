@@ -72,6 +72,9 @@ public sealed class Trainer
     /// <summary>The configuration that checkpoints keep: that of the options, or of the run resumed.</summary>
     public string Configuration => configuration;
 
+    /// <summary>Once, before the first update: the folder can be written and is this run's alone.</summary>
+    public event Action? Begun;
+
     /// <summary>After every log interval, once its line has been written.</summary>
     public event Action<TrainingMetrics>? Logged;
 
@@ -111,13 +114,14 @@ public sealed class Trainer
     /// its first update, and every run writes one when it ends.
     /// </summary>
     /// <param name="cancellationToken">Ends training after the current update, with a checkpoint.</param>
-    /// <exception cref="CheckpointException">The folder holds a run already and <see cref="Resume"/> was not called, or a file cannot be written.</exception>
+    /// <exception cref="CheckpointException">The folder holds a run already and <see cref="Resume"/> was not called, or another run is training in it, or a file cannot be written.</exception>
     /// <exception cref="NonFiniteException">A loss, a gradient or a parameter became NaN or infinite. The last checkpoint is as it was.</exception>
     public TrainingResult Run(CancellationToken cancellationToken = default)
     {
         using Tape.Scope device = Backend.Use(objective.Model.Backend);
         stopRequested = false;
         clock = Stopwatch.GetTimestamp();
+        using IDisposable? alone = folder?.Lock();
         Begin();
         objective.Model.IsTraining = true;
         StopReason? reason;
@@ -149,6 +153,7 @@ public sealed class Trainer
         if (!resumed) Save();
         folder?.WriteConfiguration(configuration);
         begun = true;
+        Begun?.Invoke();
     }
 
     void Step()

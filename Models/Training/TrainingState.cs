@@ -42,6 +42,9 @@ public sealed class TrainingState
     /// <summary>Sequences seen at the last line of <c>metrics.jsonl</c>.</summary>
     public long LoggedSequences { get; internal set; }
 
+    // 14,000 years: a sum of two is a TimeSpan still.
+    const long MostTicks = long.MaxValue / 2;
+
     // The log interval that has begun: sums over its updates and sequences.
     internal long WindowSteps, WindowSequences, WindowTimeSteps;
     internal double WindowLoss;
@@ -92,7 +95,7 @@ public sealed class TrainingState
         Steps = metadata.Count("steps"),
         Sequences = metadata.Count("sequences"),
         TimeSteps = metadata.Count("time_steps"),
-        Elapsed = TimeSpan.FromTicks(metadata.Count("elapsed_ticks")),
+        Elapsed = TimeSpan.FromTicks(metadata.Count("elapsed_ticks", MostTicks)),
         RandomSeed = metadata.Unsigned("random_seed"),
         RandomStream = metadata.Unsigned("random_stream"),
         RandomPosition = metadata.Unsigned("random_position"),
@@ -105,6 +108,6 @@ public sealed class TrainingState
         WindowSequences = metadata.Count("window_sequences"),
         WindowTimeSteps = metadata.Count("window_time_steps"),
         WindowLoss = metadata.Number("window_loss"),
-        WindowBegan = TimeSpan.FromTicks(metadata.Count("window_began_ticks")),
+        WindowBegan = TimeSpan.FromTicks(metadata.Count("window_began_ticks", MostTicks)),
     };
 }

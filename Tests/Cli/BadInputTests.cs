@@ -78,6 +78,10 @@ public class BadInputTests
     [TestCase("train copy --model transformer --positions learned", "--positions", "sinusoidal, none")]
     [TestCase("train copy --model transformer --slots 2", "--slots", "transformer")]
     [TestCase("train copy --model lstm --hidden 10000 --layers 2000000000", "--layers")]
+    [TestCase("train recall --sequences 1 --validation-length 1", "--validation-length: 1", "recall", "at least 2")]
+    [TestCase("train ngrams --model lstm --sequences 1 --validation-length 1", "--validation-length", "ngrams", "at least 2")]
+    [TestCase("train recall --model transformer --sequences 1 --validation-length 1", "--validation-length", "at least 2")]
+    [TestCase("train copy --model dnc --sequences 1 --validation-length 2000000000", "--validation-length", "2000000000")]
     [TestCase("train --resume /nowhere/at/all", "/nowhere/at/all")]
     [TestCase("train copy --out /dev/null/run", "/dev/null/run")]
     [TestCase("train copy @file", "@file")]
@@ -121,6 +125,9 @@ public class BadInputTests
         Refuses(["train", "--resume", run, "--model", "lstm"], run);
         Refuses(["train", "--resume", run, "--out", scratch["other"]], "--out");
     }
+
+    [Test]
+    public void A_resumed_run_with_fewer_sequences_than_it_was_trained_on() => Refuses(["train", "--resume", run, "--sequences", "2"], "--sequences: 2", run, "trained on 3");
 
     [Test]
     public void A_length_that_the_task_does_not_have()
@@ -168,6 +175,8 @@ public class BadInputTests
         yield return Header("configuration no JSON", header => header["__metadata__"]!["configuration"] = "{", "configuration");
         yield return Header("configuration of others", header => header["__metadata__"]!["configuration"] = "{}", "configuration");
         yield return Header("unknown task", header => Configured(header, c => c["task"] = "fly"), "task", "fly");
+        yield return Header("more time than can be counted", header => header["__metadata__"]!["elapsed_ticks"] = $"{long.MaxValue}", "elapsed_ticks", $"{long.MaxValue}");
+        yield return Header("an interval that began after that", header => header["__metadata__"]!["window_began_ticks"] = $"{long.MaxValue}", "window_began_ticks", $"{long.MaxValue}");
         yield return Header("hidden negative", header => Configured(header, c => c["hidden"] = -8), "hidden", "-8");
         yield return Header("hidden huge", header => Configured(header, c => c["hidden"] = 2_000_000_000), "hidden");
         yield return Header("hidden a text", header => Configured(header, c => c["hidden"] = "many"), "hidden");

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using NeuralMemory.Cli;
 using NeuralMemory.Models;
 using NeuralMemory.Tests.Checkpoints;
 using NeuralMemory.Training;
@@ -131,7 +132,13 @@ public partial class CommandTests
         Run.Refuses(["eval", ntm, "--length", "3,0"], "--length: '0' is not a whole number from 1");
         Run.Refuses(["eval", ntm, scratch["none"], "--length", "3"], "none");
         Assert.That(Run.Here(["train", "oneshot", "--model", "lstm", "--sequences", "16", "--hidden", "4", "--out", scratch["oneshot"]]).Code, Is.Zero);
-        Run.Refuses(["eval", ntm, scratch["oneshot"], "--batches", "1", "--out", picture], "--out: only runs that are measured alike");
+        (code, output, error) = Run.Here("eval", ntm, scratch["oneshot"], "--batches", "1", "--out", picture);
+        Assert.That((code, error), Is.EqualTo((2, "neuralmemory: --out: only runs that are measured alike, and over lengths, fit in one picture.\n")));
+        Assert.That(output, Does.Contain("cost, median").And.Contain("presentation of a class"), "what was measured is not lost");
+        (code, output, error) = Run.Here("eval", ntm, "--length", "3", "--batches", "1", "--out", Path.Combine(scratch["no folder"], "picture.svg"));
+        Assert.That((code, error), Is.EqualTo((2, error)));
+        Assert.That(error, Does.Contain("no folder"));
+        Assert.That(output, Does.Contain("cost, median"), "what was measured is not lost");
     }
 
     [TestCase("dnc", "write weighting, slots", "read weighting, slots", "usage, slots", "links")]
@@ -190,6 +197,18 @@ public partial class CommandTests
                 Directory.SetCurrentDirectory(here);
             }
         }
+    }
+
+    /// <summary>All of what a usual validation needs; the longest, one at a time.</summary>
+    [TestCase("120", 20)]
+    [TestCase("2000", 2)]
+    [TestCase("65536", 1)]
+    public void Long_sequences_are_validated_fewer_side_by_side(string length, int sideBySide)
+    {
+        using StringWriter output = new();
+        RunConfiguration run = RunConfiguration.Of(Recipe.Of("copy", "lstm")).Changed(TrainCommand.Create(Session.Plain(output, output, default)).Parse(["copy", "--validation-length", length]));
+        Validation validation = run.TrainerOptions("folder").Validation!;
+        Assert.That((validation.Length, validation.Sequences, validation.Batch), Is.EqualTo((int.Parse(length), 20, sideBySide)));
     }
 
     [Test]

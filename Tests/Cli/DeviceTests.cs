@@ -35,6 +35,14 @@ public class DeviceTests
     }
 
     [Test]
+    public void Who_asks_for_the_emulator_hears_which_build_has_it()
+    {
+        Assert.That(string.Join(' ', Run.Here("train", "--help").Output.Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries)), Does.Contain("only in a build with -p:Ilgpu=false"));
+        if (Devices.List().Any(d => d.Name == "emulator")) Assert.Ignore("it is there");
+        Run.Refuses(["train", "copy", "--device", "emulator"], "emulator is not there", "-p:Ilgpu=false");
+    }
+
+    [Test]
     public void A_device_that_is_not_there_is_named()
     {
         (int code, string output, string error) = Run.Here("train", "copy", "--device", "abacus");

@@ -79,6 +79,11 @@ public class GraphAndDncTests
         Refused(["train", "paths", "--data", scratch["none"], .. small], $"{scratch["none"]}: there is no such folder.");
         Refused(["train", "paths", "--labels", "5", .. small], "--labels: 5 are fewer than the 6 nodes.");
         Refused(["train", "paths", "--min-steps", "4", .. small], "--max-steps: 3 are fewer than --min-steps 4.");
+        Refused(["train", "paths", "--max-steps", "4", "--out", scratch["none"], .. small],
+            "--max-steps: among 1000 graphs 0 had a path of 4 steps; at least 20 were expected. More --nodes have longer paths.");
+        Refused(["train", "paths", "--nodes", "2", "--model", "lstm", "--out", scratch["none"]],
+            "--max-steps: among 1000 graphs 0 had a path of 3 steps; at least 20 were expected. More --nodes have longer paths.");
+        Assert.That(Directory.Exists(scratch["none"]), Is.False);
         Refused(["train", "traversal", "--thinking", "2", .. small], "--thinking is no option of the model dnc on the task traversal.");
         Refused(["train", "paths", "--model", "lstm", "--links", "false", "--sequences", "32"], "--links is no option of the model lstm on the task paths.");
         Refused(["train", "copy", "--model", "dnc", "--slots", "100000"], "--hidden, --slots, --width and --read-heads: 10000000000 parameters are too many; at most 1073741824 fit in a tensor.");
@@ -89,6 +94,35 @@ public class GraphAndDncTests
         File.WriteAllText(broken, "id,name\n1\n");
         File.WriteAllText(Path.Combine(scratch["broken"], "x.connections.csv"), "station1,station2\n");
         Refused(["eval", trained, "--data", scratch["broken"]], $"{broken}:2: 1 fields; 2 were expected, as in the header.");
+    }
+
+    [Test]
+    public void A_way_too_long_for_a_tensor_is_refused()
+    {
+        string folder = scratch["many-labels"];
+        Assert.That(Run.Here("train", "traversal", "--model", "lstm", "--hidden", "2", "--labels", "2000", "--sequences", "16", "--out", folder).Code, Is.Zero);
+        Run.Refuses(["eval", folder, "--length", "6000"], "--length: 6000 is too long", "more than a tensor can hold");
+    }
+
+    [Test]
+    public void A_run_keeps_where_its_data_are_and_resumes_from_anywhere()
+    {
+        string folder = scratch["relative"], here = Directory.GetCurrentDirectory();
+        try
+        {
+            Directory.SetCurrentDirectory(scratch.Folder);
+            Assert.That(Run.Here(["train", "traversal", "--data", "map", "--out", folder, .. small]).Code, Is.Zero);
+            (int code, string output, string error) = Run.Here("train", "--resume", "relative", "--data", "map", "--sequences", "48");
+            Assert.That((code, error), Is.EqualTo((0, "")), output);
+        }
+        finally
+        {
+            Directory.SetCurrentDirectory(here);
+        }
+        (int elsewhere, _, string said) = Run.Here("train", "--resume", folder, "--data", Path.GetRelativePath(here, map), "--sequences", "64");
+        Assert.That((elsewhere, said), Is.EqualTo((0, "")));
+        Assert.That(Run.Here("train", "--resume", folder, "--sequences", "80").Code, Is.Zero);
+        Run.Refuses(["train", "--resume", folder, "--data", scratch["none"]], folder, "other options");
     }
 
     static void Refused(string[] arguments, string message)

@@ -34,6 +34,32 @@ public class InterruptionTests
     }
 
     [Test]
+    public void A_folder_in_which_a_run_trains_is_refused_and_when_that_was_killed_resumed()
+    {
+        using Scratch scratch = new();
+        string folder = scratch["run"];
+        string[] train = ["train", "copy", "--sequences", "100000000", "--log-every", "10", "--checkpoint-every", "10", "--out", folder, .. Run.Tiny];
+        using Process process = Run.Start(train);
+        process.StandardOutput.ReadLine();                                  // the heading
+        process.StandardOutput.ReadLine();                                  // the first interval
+        try
+        {
+            foreach (string[] second in (string[][])[train, ["train", "--resume", folder]])
+                Run.Refuses(second, folder, "only one run at a time");
+            Assert.That(Run.Here("eval", folder, "--batches", "1").Code, Is.Zero, "it can be read");
+            Assert.That(process.HasExited, Is.False);
+        }
+        finally
+        {
+            Run.Signal(process, Kill);
+            process.WaitForExit();
+        }
+        long done = Checkpoint.Read(new RunFolder(folder).CheckpointPath).State.Sequences;
+        Assert.That(Run.Here("train", "--resume", folder, "--sequences", $"{done + 10}").Error, Is.Empty);
+        Assert.That(Directory.GetFiles(folder).Select(Path.GetFileName), Is.EquivalentTo(new[] { "best.safetensors", "checkpoint.safetensors", "config.json", "metrics.jsonl" }));
+    }
+
+    [Test]
     public void Interrupted_at_once_is_130_too()
     {
         using Scratch scratch = new();

@@ -72,6 +72,24 @@ public class LanguageAndReverseTests
         Assert.That(output.TrimEnd('\n').EnumerateRunes().Count() + (output.Length - output.TrimEnd('\n').Length), Is.EqualTo(7 + 40 + 1));
     }
 
+    [Test]
+    public void Brackets_in_a_path_are_no_markup()
+    {
+        string draft = scratch["my [draft].txt"], folder = scratch["[bold] runs"];
+        File.Copy(text, draft);
+        string[] train = ["train", "lm", "--text", draft, "--width", "8", "--heads", "2", "--layers", "1", "--window", "16"];
+        (int code, string output, string error) = Run.Here([.. train, "--sequences", "24", "--out", folder]);
+        Assert.That((code, error), Is.EqualTo((0, "")));
+        Assert.That(Unbroken(output), Does.Contain("[draft].txt"));
+        (code, output) = Run.OnTerminal(true, [.. train, "--sequences", "24", "--out", scratch["[red]"]]);
+        Assert.That(code, Is.Zero, output);
+        Assert.That(Unbroken(Run.Here("eval", folder).Output), Does.Contain("[draft].txt"));
+        Run.Refuses(["train", "lm", "--text", scratch["[none].txt"]], "[none].txt", "no such file");
+
+        // A long title is broken into lines anywhere.
+        static string Unbroken(string text) => string.Concat(text.Where(c => !char.IsWhiteSpace(c)));
+    }
+
     static string Write(params string[] more)
     {
         (int code, string output, string error) = Run.Here(["generate", gpt, "--prompt", "alle", "--max-tokens", "30", .. more]);

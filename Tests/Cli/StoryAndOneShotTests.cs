@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Text.Json;
 using NeuralMemory.Tests.Checkpoints;
+using NeuralMemory.Training;
 
 namespace NeuralMemory.Tests.Cli;
 
@@ -104,6 +105,24 @@ public class StoryAndOneShotTests
         Assert.That((code, error), Is.EqualTo((2, error)).And.Matches<(int, string Error)>(x => x.Error.Contains("other options")));
         Run.Refuses(["train", "babi", "--runs", "2", "--out", scratch["x"]], "--runs", "--story-task all");
         Run.Refuses(["train", "babi", "--story-task", "0", "--out", scratch["x"]], "--story-task", "'0'", "or all");
+    }
+
+    [Test]
+    public void Runs_of_all_tasks_write_checkpoints_as_often_as_asked_for()
+    {
+        using Scratch scratch = new();
+        using CancellationTokenSource enough = new();
+        string checkpoint = new RunFolder(Path.Combine(scratch["all"], "task-1-seed-1")).CheckpointPath;
+        Task<(int Code, string, string)> all = Task.Run(() => Run.Here(enough.Token, "train", "babi", "--story-task", "all", "--checkpoint-every", "320", "--out", scratch["all"]));
+        TrainingState? seen = null;
+        while (!all.IsCompleted && (seen is null || seen.Sequences == 0))
+        {
+            if (File.Exists(checkpoint)) seen = Checkpoint.Read(checkpoint).State;
+            Thread.Sleep(5);
+        }
+        enough.Cancel();
+        Assert.That(all.Result.Code, Is.EqualTo(130));
+        Assert.That(seen!.Elapsed, Is.LessThan(TimeSpan.FromSeconds(10)), "without, the first comes after ten seconds");
     }
 
     [TestCase("mann", "--read-heads", "2")]

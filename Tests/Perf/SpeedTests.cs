@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using NeuralMemory.Perf;
 
@@ -22,6 +23,18 @@ public class SpeedTests
             Console.SetOut(console);
             Console.SetError(errors);
         }
+    }
+
+    [Test]
+    public void Threads_that_cannot_be_are_refused_by_every_suite([Values("cpu", "operations", "train", "scaling")] string suite, [Values("0", "-1", "many")] string threads)
+    {
+        ProcessStartInfo start = new("dotnet", [Path.Combine(AppContext.BaseDirectory, "NeuralMemory.Perf.dll"), suite, "--threads", threads]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        using Process process = Process.Start(start)!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        string error = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        Assert.That(process.ExitCode, Is.EqualTo(1), output.Result);
+        Assert.That(error, Does.Contain(threads).And.Contain("--threads").And.Not.Contain("   at "));
     }
 
     [Test]

@@ -382,6 +382,26 @@ public class TrainerTests
     }
 
     [Test]
+    public void Only_one_run_at_a_time_trains_in_a_folder()
+    {
+        TinyRun alone = NewRun(scratch["alone"]), first = NewRun(Folder);
+        alone.Trainer.Run();
+        List<Exception?> refused = [];
+        first.Trainer.Sampled += sample =>
+        {
+            if (sample.Sequences != 100) return;
+            TinyRun another = NewRun(Folder);
+            another.Trainer.Resume();
+            refused.Add(Assert.Catch(() => another.Trainer.Run()));
+            refused.Add(Assert.Catch(() => NewRun(Folder).Trainer.Run()));
+        };
+        first.Trainer.Run();
+        Assert.That(refused, Has.Count.EqualTo(2).And.All.TypeOf<CheckpointException>().And.All.Property("Message").StartsWith($"{Folder}: this folder cannot be locked, and only one run at a time trains in it: "));
+        Assert.That(first.Bits, Is.EqualTo(alone.Bits));
+        Assert.That(TinyRun.Metrics(Folder), Is.EqualTo(TinyRun.Metrics(scratch["alone"])));
+    }
+
+    [Test]
     public void A_folder_that_cannot_be_written_is_refused_before_training()
     {
         File.WriteAllText(scratch["file"], "");
