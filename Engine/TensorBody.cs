@@ -23,7 +23,12 @@ sealed class TensorBody
     public Tensor Base;
 
     public bool RequiresGradient, RetainsGradient;
+
+    /// <summary>That of a leaf, over all passes; that of an intermediate value only in the pass that is under way, until its operation has passed it on.</summary>
     public Tensor Gradient;
+
+    /// <summary>For an intermediate value that <see cref="RetainsGradient"/>, the sum of its gradients of all passes.</summary>
+    public Tensor Retained;
 
     /// <summary>Whether the gradient counts as zero, whatever its memory holds: nothing has been added since it was set to zero.</summary>
     public bool GradientIsZero;
@@ -74,6 +79,19 @@ sealed class TensorBody
         return true;
     }
 
+    /// <summary>Adds the gradient of a pass, which has been passed on, to the retained one.</summary>
+    /// <returns>Whether it has become that itself, as there was none.</returns>
+    public bool Retain(Tensor gradient)
+    {
+        if (!Retained.IsAlive)
+        {
+            Retained = gradient;
+            return true;
+        }
+        Backend.Add(gradient, Retained);
+        return false;
+    }
+
     /// <summary>Ends its life: every handle to it is stale, and nothing that it referred to is kept.</summary>
     public void Kill()
     {
@@ -81,6 +99,7 @@ sealed class TensorBody
         Storage = null;
         Base = default;
         Gradient = default;
+        if (RetainsGradient) Retained = default;
         Producer = null;
         RequiresGradient = RetainsGradient = GradientIsZero = GradientIsGiven = IsGradient = false;
     }

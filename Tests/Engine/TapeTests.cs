@@ -46,7 +46,7 @@ public class TapeTests
         Assert.That(kept.Gradient.ToArray(), Is.EqualTo(new float[] { 2, 20, 200 }));
         expanded.Backward(Tensor.From([1f], [1]).Expand([3]));
         x.Backward(dy);                                                 // a leaf: what is given is added to its own
-        Assert.That(x.Gradient.ToArray(), Is.EqualTo(new float[] { 4 + 3 + 6 + 5 + 1, 40 + 30 + 60 + 5 + 10, 400 + 300 + 600 + 5 + 100 }));
+        Assert.That(x.Gradient.ToArray(), Is.EqualTo(new float[] { 4 + 3 + 3 + 5 + 1, 40 + 30 + 30 + 5 + 10, 400 + 300 + 300 + 5 + 100 }));
         Assert.That(dy.ToArray(), Is.EqualTo(new float[] { 1, 10, 100 }));
         using (Tape.Step())
         {
@@ -246,5 +246,37 @@ public class TapeTests
         Tensor y = x * x, z = y + x;
         Tape.Backward([y, z], [Tensor.From([1f, 0], [2]), Tensor.From([0f, 1], [2])]);
         Assert.That(x.Gradient.ToArray(), Is.EqualTo(new float[] { 4, 7 }));
+    }
+
+    /// <summary>Every pass hands on its own gradient only; what is retained is the sum over the passes.</summary>
+    [Test]
+    public void A_retained_gradient_is_not_handed_on_again([Values] bool step)
+    {
+        using Tape.Scope? scope = step ? Tape.Step() : null;
+        Tensor w = Leaf(1, 1), h = (w * 3).RetainGradient();
+        Tensor first = h.Sum(), second = (h * 2).Sum();
+        first.Backward();
+        second.Backward();
+        Assert.That(w.Gradient.ToArray(), Is.EqualTo(new float[] { 9, 9 }));
+        Assert.That(h.Gradient.ToArray(), Is.EqualTo(new float[] { 3, 3 }));
+
+        Tensor x = Leaf(1, 1), y = (x * 2).RetainGradient(), z = (y * 3).Sum();
+        z.Backward();
+        z.Backward();
+        Assert.That(x.Gradient.ToArray(), Is.All.EqualTo(12));
+        Assert.That(y.Unsqueeze(0).Gradient.Shape, Is.EqualTo(new Shape([1, 2])));
+        Assert.That(y.Unsqueeze(0).Gradient.ToArray(), Is.All.EqualTo(6));
+        y.ZeroGradient();
+        Assert.That(y.HasGradient);
+        Assert.That(y.Gradient.ToArray(), Is.All.Zero);
+        z.Backward();
+        Assert.That(y.Gradient.ToArray(), Is.All.EqualTo(3));
+        Assert.That(x.Gradient.ToArray(), Is.All.EqualTo(18));
+
+        Tensor leaf = Leaf(5), root = (leaf * 2).RetainGradient();
+        root.Backward();
+        root.Backward();
+        Assert.That(leaf.Gradient.Item(), Is.EqualTo(4));
+        Assert.That(root.Gradient.Item(), Is.EqualTo(2));
     }
 }
