@@ -109,7 +109,7 @@ public abstract class Operation
         }
         if (state.DetectsNonFinite)
             for (int i = 0; i < inputCount; i++)
-                if (NeedsGradient(i) && inputs[i].Root.Gradient.IsAlive) NonFinite.Check(InputGradient(i), this.Name, $"the gradient of input {i}", Inputs);
+                if (NeedsGradient(i) && inputs[i].Root.Gradient.IsAlive) NonFinite.Check(inputs[i].GradientToAccumulate(), this.Name, $"the gradient of input {i}", Inputs);
         for (int i = 0; i < outputCount; i++) ReturnGradient(outputs[i].Body);
     }
 

@@ -279,4 +279,20 @@ public class TapeTests
         Assert.That(leaf.Gradient.Item(), Is.EqualTo(4));
         Assert.That(root.Gradient.Item(), Is.EqualTo(2));
     }
+
+    [Test]
+    public void Non_finite_values_are_sought_in_the_gradients_of_expanded_tensors()
+    {
+        Tensor p = Leaf(0, 2, 3), q = Tensor.Ones([4, 3]);
+        for (int step = 0; step < 3; step++)
+        {
+            using (Tape.DetectNonFinite())
+            using (Tape.Step())
+                (p.Expand([4, 3]) * q).Sum().Backward();
+            Assert.That(p.Gradient.ToArray(), Is.All.EqualTo(4 * (step + 1)));
+        }
+        Tensor root = p.Expand([4, 3]).Sqrt().Sum();
+        using (Tape.DetectNonFinite())
+            Assert.That(() => root.Backward(), Throws.TypeOf<NonFiniteException>().With.Message.Contains("Sqrt: the gradient of input 0, [4, 3], is").And.Message.Contains("at [0, 0]"));
+    }
 }
