@@ -129,6 +129,18 @@ public abstract class Operation
         if (gradient.Arena is not null) gradient.Kill();
     }
 
+    /// <summary>Forgets what a pass that threw has left behind, so that the next one begins anew.</summary>
+    internal void Abandon()
+    {
+        expanded?.Clear();
+        for (int i = 0; i < outputCount; i++)
+            if (outputs[i].IsAlive)
+            {
+                TensorBody output = outputs[i].Body;
+                (output.Gradient, output.GradientIsZero, output.GradientIsGiven) = (default, false, false);
+            }
+    }
+
     /// <summary>Forgets its tensors and goes back to where operations of its kind are kept.</summary>
     internal void Release()
     {

@@ -138,6 +138,7 @@ public static class Tape
     /// Computes the gradients of the loss <c>sum over i of sum(roots[i] * gradients[i])</c>, adding to those already there. Operations run backwards, the
     /// last recorded first, each once.
     /// </summary>
+    /// <remarks>Where it throws half-way, the gradients of leaves, and those that are retained, hold what had been added until then.</remarks>
     /// <exception cref="InvalidOperationException">None of the roots depends on anything that requires a gradient.</exception>
     /// <exception cref="ShapeException">A gradient has another shape or type than its root.</exception>
     public static void Backward(ReadOnlySpan<Tensor> roots, ReadOnlySpan<Tensor> gradients)
@@ -149,10 +150,7 @@ public static class Tape
         {
             if (gradients[i].Shape != roots[i].Shape || gradients[i].DType != roots[i].DType)
                 throw new ShapeException("Backward", $"the gradient is {gradients[i].DType} {gradients[i].Shape}, but the tensor is {roots[i].DType} {roots[i].Shape}.");
-            if (!roots[i].RequiresGradient) continue;
-            any = true;
-            if (roots.Length == 1 && roots[0].TakeGradient(gradients[0])) break;
-            roots[i].AddToGradient(gradients[i]);
+            any |= roots[i].RequiresGradient;
         }
         if (!any) throw new InvalidOperationException("Backward: nothing here depends on a tensor that requires a gradient, or it was computed within NoGradient.");
 
@@ -161,15 +159,30 @@ public static class Tape
         s.Recording = false;
         try
         {
+            for (int i = 0; i < roots.Length; i++)
+                if (roots[i].RequiresGradient && !(roots.Length == 1 && roots[i].TakeGradient(gradients[i]))) roots[i].AddToGradient(gradients[i]);
             count = Collect(s, roots);
             for (int i = 0; i < count; i++) s.Order[i].RunBackward(s);
+        }
+        catch
+        {
+            Abandon(s, roots);
+            throw;
         }
         finally
         {
             s.Recording = recording;
             Array.Clear(s.Order, 0, count);
-            if (roots[0].Root is { GradientIsGiven: true } root) (root.Gradient, root.GradientIsGiven) = (default, false);    // something threw
         }
+    }
+
+    /// <summary>After a pass that threw: drops the gradients that intermediate values have of it, and the walk over the graph.</summary>
+    static void Abandon(State s, ReadOnlySpan<Tensor> roots)
+    {
+        foreach (Tensor root in roots) root.Root.Producer?.Abandon();
+        foreach (Operation? operation in s.Order) operation?.Abandon();
+        Array.Clear(s.Order);
+        s.Pending.Clear();
     }
 
     /// <summary>All recorded operations that lead to the roots, in the order in which gradients flow: every consumer before its producers.</summary>

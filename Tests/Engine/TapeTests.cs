@@ -295,4 +295,64 @@ public class TapeTests
         using (Tape.DetectNonFinite())
             Assert.That(() => root.Backward(), Throws.TypeOf<NonFiniteException>().With.Message.Contains("Sqrt: the gradient of input 0, [4, 3], is").And.Message.Contains("at [0, 0]"));
     }
+
+    [Test]
+    public void A_backward_pass_that_throws_leaves_nothing_behind([Values] bool step)
+    {
+        using Tape.Scope? scope = step ? Tape.Step() : null;
+        Tensor x = Leaf(0, 1, 4), loss = (x.Sqrt() * 1).Sum();
+        using (Tape.DetectNonFinite()) Assert.Throws<NonFiniteException>(() => loss.Backward());
+        x.ZeroGradient();
+        loss.Backward();
+        Assert.That(x.Gradient.ToArray(), Is.EqualTo(new[] { float.PositiveInfinity, .5f, .25f }));
+
+        Tensor a = Leaf(1), b = Leaf(2), y = a * 2, z = b * 3;
+        Assert.Throws<ShapeException>(() => Tape.Backward([y, z], [Tensor.Ones([1]), Tensor.Ones([2])]));
+        Tape.Backward([y, z], [Tensor.Ones([1]), Tensor.Ones([1])]);
+        Assert.That((a.Gradient.Item(), b.Gradient.Item()), Is.EqualTo((2, 3)));
+    }
+
+    /// <summary>y = x, which throws on the way back when it is told to, having asked for the gradient of its input.</summary>
+    sealed class Throwing : Operation<Throwing>
+    {
+        public static bool Throws;
+
+        public static Tensor Apply(Tensor x)
+        {
+            Tensor y = Tensor.Empty(x.Shape, x.DType);
+            y.CopyFrom(x);
+            Record(y, x);
+            return y;
+        }
+
+        protected override void Backward()
+        {
+            Tensor gradient = InputGradient(0);
+            if (Throws) throw new InvalidDataException();
+            gradient.Backend.Add(OutputGradient(), gradient);
+        }
+    }
+
+    [Test]
+    public void An_operation_that_has_thrown_serves_again()
+    {
+        Tensor x = Leaf(1, 2, 3);
+        for (int step = 0; step < 3; step++)
+            using (Tape.Step())
+            {
+                Tensor loss = Throwing.Apply(x.Expand([4, 3])).Sum();
+                Throwing.Throws = step == 0;
+                if (Throwing.Throws) Assert.Throws<InvalidDataException>(() => loss.Backward());
+                else loss.Backward();
+            }
+        Assert.That(x.Gradient.ToArray(), Is.All.EqualTo(8));
+
+        Tensor outside = Throwing.Apply(x.Expand([4, 3])).Sum();
+        x.ZeroGradient();
+        Throwing.Throws = true;
+        Assert.Throws<InvalidDataException>(() => outside.Backward());
+        Throwing.Throws = false;
+        outside.Backward();
+        Assert.That(x.Gradient.ToArray(), Is.All.EqualTo(4));
+    }
 }
