@@ -357,7 +357,7 @@ public readonly unsafe partial struct Tensor
     {
         TensorBody b = Body, root = Root;
         TensorBody detached = root.CloneView(root.Shape, root.Strides, 0);
-        detached.Base = default;
+        (detached.Base, detached.IsGradient) = (default, root.IsGradient);
         return root == b ? detached.Handle : detached.CloneView(b.Shape, b.Strides, b.Address - root.Address).Handle;
     }
 

@@ -36,7 +36,7 @@ sealed class TensorBody
     /// <summary>Whether the gradient is the tensor that was given to Backward: it is read, and neither added to nor given back.</summary>
     public bool GradientIsGiven;
 
-    /// <summary>Whether it is some tensor's gradient: a backward pass may write to it.</summary>
+    /// <summary>Whether it is some tensor's gradient, or the same memory detached from it: a backward pass may write to it.</summary>
     public bool IsGradient;
 
     /// <summary>Where a leaf's gradient is to be made, where a device has chosen a place for it.</summary>

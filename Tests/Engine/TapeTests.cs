@@ -60,13 +60,14 @@ public class TapeTests
 
     /// <summary>The gradient of the very tensor that it flows to: what is read is what it was before anything was added.</summary>
     [Test]
-    public void The_gradient_given_to_Backward_may_be_one_that_is_added_to([Values] bool view)
+    public void The_gradient_given_to_Backward_may_be_one_that_is_added_to([Values("itself", "view", "detached", "view of the detached")] string given)
     {
         const int n = 70;
         Tensor x = Tensor.From([.. Enumerable.Range(0, n * n).Select(i => (float)i)], [n, n]).RequireGradient(), shift = Tensor.Zeros([n, n]);
         shift.CopyFrom<float>([.. Enumerable.Range(0, n * n).Select(i => i % n == (i / n + 1) % n ? 1f : 0)]);
         (x * x).Sum().Backward();                                       // 2 x
-        x.MatMul(shift).Backward(view ? x.Gradient.Reshape([n * n]).Reshape([n, n]) : x.Gradient);
+        Tensor g = given.Contains("detached") ? x.Gradient.Detach() : x.Gradient;
+        x.MatMul(shift).Backward(given.Contains("view") ? g.Reshape([n * n]).Reshape([n, n]) : g);
         Assert.That(x.Gradient.ToArray(), Is.EqualTo(Enumerable.Range(0, n * n).Select(i => 2f * i + 2 * (i / n * n + (i + 1 - i / n * n) % n))));
     }
 
