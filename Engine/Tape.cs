@@ -41,6 +41,9 @@ public static class Tape
         get => state ??= new();
     }
 
+    /// <summary>Where to make what is to live as long as a tensor: its own step, even within another; but no step that another thread began, whose memory is not this one's to take.</summary>
+    internal static Arena? StepOf(TensorBody tensor) => tensor.Arena is { } arena && Current.Steps.Contains(arena) ? arena : null;
+
     internal static long NextSequence() => Interlocked.Increment(ref sequence);
 
     /// <summary>Whether operations are recorded on this thread now.</summary>

@@ -453,7 +453,8 @@ public readonly unsafe partial struct Tensor
     static void MakeGradient(TensorBody root)
     {
         if (root.Gradient.IsAlive) return;
-        root.Gradient = root.GradientPlace.IsAlive ? root.GradientPlace : Allocate(root.Shape, root.DType, root.Arena is null ? null : Tape.Current.Arena, root.Backend);
+        root.Gradient = root.GradientPlace.IsAlive ? root.GradientPlace :
+            Allocate(root.Shape, root.DType, root.Arena is null ? null : root.Producer is null ? Tape.StepOf(root) : Tape.Current.Arena, root.Backend);
         (root.GradientIsZero, root.Gradient.Root.IsGradient) = (true, true);
     }
 

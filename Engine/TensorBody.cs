@@ -80,16 +80,19 @@ sealed class TensorBody
     }
 
     /// <summary>Adds the gradient of a pass, which has been passed on, to the retained one.</summary>
-    /// <returns>Whether it has become that itself, as there was none.</returns>
+    /// <returns>Whether it has become that itself, as there was none, and lives as long.</returns>
     public bool Retain(Tensor gradient)
     {
-        if (!Retained.IsAlive)
+        if (Retained.IsAlive)
         {
-            Retained = gradient;
-            return true;
+            Backend.Add(gradient, Retained);
+            return false;
         }
-        Backend.Add(gradient, Retained);
-        return false;
+        bool lives = gradient.Body.Arena is not { } arena || arena == Arena;
+        Retained = lives ? gradient : Tensor.Allocate(Shape, DType, Tape.StepOf(this), Backend);
+        Retained.Body.IsGradient = true;
+        if (!lives) Backend.Copy(gradient, Retained);
+        return lives;
     }
 
     /// <summary>Ends its life: every handle to it is stale, and nothing that it referred to is kept.</summary>

@@ -356,4 +356,35 @@ public class TapeTests
         outside.Backward();
         Assert.That(x.Gradient.ToArray(), Is.All.EqualTo(4));
     }
+
+    [Test]
+    public void Gradients_outlive_the_step_of_the_backward_pass_where_their_tensors_do()
+    {
+        Tensor x, h;
+        using (Tape.Step())
+        {
+            x = Tensor.Zeros([3]).RequireGradient();
+            h = (x + 1).RetainGradient();
+            using (Tape.Step()) h.Square().Sum().Backward();
+            Assert.That(x.Gradient.ToArray(), Is.All.EqualTo(2));
+            using (Tape.Step()) h.Sum().Backward();
+            (x * 2).Sum().Backward();
+            Tensor other = Tensor.Full([3], 7);                            // would be given their memory, were it free
+            Assert.That(x.Gradient.ToArray(), Is.All.EqualTo(5));
+            Assert.That(h.Gradient.ToArray(), Is.All.EqualTo(3));
+
+            float[]? elsewhere = null;
+            Tensor leaf = Tensor.Zeros([3]).RequireGradient();
+            Thread thread = new(() =>
+            {
+                using (Tape.Step()) (leaf * 2).Sum().Backward();
+                elsewhere = leaf.Gradient.ToArray();
+            });
+            thread.Start();
+            thread.Join();
+            Assert.That(elsewhere, Is.All.EqualTo(2));
+            Assert.That(leaf.Gradient.Body.Arena, Is.Null, "another thread does not touch this step's memory");
+        }
+        Assert.That(x.IsAlive, Is.False);
+    }
 }
