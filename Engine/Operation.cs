@@ -98,8 +98,13 @@ public abstract class Operation
 
     internal void RunBackward(Tape.State state)
     {
-        bool any = false;
-        for (int i = 0; i < outputCount; i++) any |= HasOutputGradient(i);
+        bool any = false, empty = false;
+        for (int i = 0; i < outputCount; i++)
+        {
+            TensorBody output = outputs[i].Body;
+            any |= output.Gradient.IsAlive;
+            empty |= output.Count == 0;
+        }
         if (!any) return;
         Backward();
         if (expanded is not null)
@@ -107,6 +112,10 @@ public abstract class Operation
             foreach ((Tensor from, Tensor to) in expanded) to.Backend.Add(from, to);
             expanded.Clear();
         }
+        for (int i = 0; i < inputCount; i++) empty |= inputs[i].Body.Count == 0;
+        if (empty)                                          // then there may have been nothing to compute: what has been given no gradient has one of zeros
+            for (int i = 0; i < inputCount; i++)
+                if (NeedsGradient(i)) inputs[i].GradientToAccumulate();
         if (state.DetectsNonFinite)
             for (int i = 0; i < inputCount; i++)
                 if (NeedsGradient(i) && inputs[i].Root.Gradient.IsAlive) NonFinite.Check(inputs[i].GradientToAccumulate(), this.Name, $"the gradient of input {i}", Inputs);

@@ -387,4 +387,18 @@ public class TapeTests
         }
         Assert.That(x.IsAlive, Is.False);
     }
+
+    [Test]
+    public void Where_there_are_no_elements_gradients_are_zeros()
+    {
+        foreach ((int queries, int keys) in ((int, int)[])[(0, 4), (3, 0), (0, 0)])
+        {
+            Tensor q = Tensor.Ones([queries, 2]).RequireGradient(), k = Tensor.Ones([keys, 2]).RequireGradient(), v = Tensor.Ones([keys, 5]).RequireGradient();
+            (q * 1).ScaledDotProductAttention(k, v * 1).Sum().Backward();
+            foreach (Tensor leaf in (Tensor[])[q, k, v]) Assert.That(leaf.Gradient.ToArray(), Is.EqualTo(new float[leaf.Count]), $"{queries} queries, {keys} keys, {leaf.Shape}");
+        }
+        Tensor x = Tensor.Ones([0, 2, 5]).RequireGradient(), weight = Tensor.Ones([3, 2, 3]).RequireGradient(), bias = Tensor.Ones([3]).RequireGradient();
+        x.Conv1d(weight, bias).Sum().Backward();
+        foreach (Tensor leaf in (Tensor[])[x, weight, bias]) Assert.That(leaf.Gradient.ToArray(), Is.EqualTo(new float[leaf.Count]), $"{leaf.Shape}");
+    }
 }
