@@ -15,6 +15,7 @@ public static class Tape
         public Arena? Arena;
         public Backend? Backend;
         public bool Recording = true, DetectsNonFinite;
+        public long Begun, Innermost;                       // how many steps and modes have begun, and which of them, counted so, is the one that ends next: 0 where none holds
 
         public Arena NewStep(Backend backend)
         {
@@ -64,7 +65,7 @@ public static class Tape
     public static Scope Step()
     {
         State s = Current;
-        Scope scope = new(s, s.Steps.Count + 1);
+        Scope scope = new(s, step: true);
         s.Arena = s.NewStep(Backend.Current);
         return scope;
     }
@@ -114,23 +115,27 @@ public static class Tape
         readonly State state;
         readonly Arena? arena;
         readonly Backend? backend;
-        readonly bool recording, detectsNonFinite;
-        readonly int depth;
+        readonly bool recording, detectsNonFinite, step;
+        readonly long number, outer;
 
-        /// <summary>Remembers the modes that hold; <paramref name="depth"/> is that of the step that begins, 0 where none does.</summary>
-        internal Scope(State state, int depth = 0) =>
-            (this.state, arena, backend, recording, detectsNonFinite, this.depth) = (state, state.Arena, state.Backend, state.Recording, state.DetectsNonFinite, depth);
+        /// <summary>Remembers the modes that hold and begins another one, or a step.</summary>
+        internal Scope(State state, bool step = false)
+        {
+            (this.state, arena, backend, recording, detectsNonFinite, outer, this.step) = (state, state.Arena, state.Backend, state.Recording, state.DetectsNonFinite, state.Innermost, step);
+            state.Innermost = number = ++state.Begun;
+        }
 
         /// <summary>Restores what held before; for a step, ends the life of every tensor made in it.</summary>
-        /// <exception cref="InvalidOperationException">Another thread began it, or a step begun within it has not ended.</exception>
+        /// <exception cref="InvalidOperationException">Another thread began it, it has ended, or a step or mode begun within it has not.</exception>
         public void Dispose()
         {
             if (state != Current) throw new InvalidOperationException("A step or mode of the tape ends on the thread that began it.");
-            if (depth > 0)
+            if (state.Innermost != number) throw new InvalidOperationException("A step or mode of the tape ends once, and only when every step and mode begun within it has ended.");
+            state.Innermost = outer;
+            if (step)
             {
-                if (state.Steps.Count != depth) throw new InvalidOperationException("A step ends once, and only when every step begun within it has ended.");
                 Arena ended = state.Steps[^1];
-                state.Steps.RemoveAt(depth - 1);
+                state.Steps.RemoveAt(state.Steps.Count - 1);
                 ended.Reset();
             }
             (state.Arena, state.Backend, state.Recording, state.DetectsNonFinite) = (arena, backend, recording, detectsNonFinite);

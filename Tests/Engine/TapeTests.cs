@@ -401,4 +401,22 @@ public class TapeTests
         x.Conv1d(weight, bias).Sum().Backward();
         foreach (Tensor leaf in (Tensor[])[x, weight, bias]) Assert.That(leaf.Gradient.ToArray(), Is.EqualTo(new float[leaf.Count]), $"{leaf.Shape}");
     }
+
+    [Test]
+    public void Modes_end_in_order()
+    {
+        Func<Tape.Scope>[] modes = [Tape.NoGradient, Tape.Step, Tape.OutsideStep, Tape.DetectNonFinite, () => Backend.Use(CpuBackend.Instance)];
+        foreach (Func<Tape.Scope> outer in modes)
+            foreach (Func<Tape.Scope> inner in modes)
+            {
+                Tape.Scope first = outer(), second = inner();
+                Assert.That(() => first.Dispose(), Throws.InvalidOperationException.With.Message.Contains("begun within it"));
+                second.Dispose();
+                Assert.That(() => second.Dispose(), Throws.InvalidOperationException.With.Message.Contains("once"));
+                first.Dispose();
+                using (Tape.NoGradient()) Assert.That(() => first.Dispose(), Throws.InvalidOperationException.With.Message.Contains("once"));
+                Assert.That(Tape.IsRecording);
+            }
+        Assert.That(() => default(Tape.Scope).Dispose(), Throws.InvalidOperationException);
+    }
 }
