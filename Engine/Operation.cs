@@ -75,7 +75,7 @@ public abstract class Operation
     }
 
     /// <summary>Whether anything depended on result i. At least one result has a gradient whenever <see cref="Backward"/> runs.</summary>
-    protected bool HasOutputGradient(int i) => outputs[i].HasGradient;
+    protected bool HasOutputGradient(int i) => outputs[i].Body.Gradient.IsAlive;
 
     /// <summary>The gradient of result i, contiguous; zeros where nothing depended on it.</summary>
     protected Tensor OutputGradient(int i = 0) => outputs[i].GradientToAccumulate();
@@ -98,8 +98,13 @@ public abstract class Operation
 
     internal void RunBackward(Tape.State state)
     {
-        bool any = false;
-        for (int i = 0; i < outputCount; i++) any |= outputs[i].HasGradient;
+        bool any = false, empty = false;
+        for (int i = 0; i < outputCount; i++)
+        {
+            TensorBody output = outputs[i].Body;
+            any |= output.Gradient.IsAlive;
+            empty |= output.Count == 0;
+        }
         if (!any) return;
         Backward();
         if (expanded is not null)
@@ -107,16 +112,20 @@ public abstract class Operation
             foreach ((Tensor from, Tensor to) in expanded) to.Backend.Add(from, to);
             expanded.Clear();
         }
+        for (int i = 0; i < inputCount; i++) empty |= inputs[i].Body.Count == 0;
+        if (empty)                                          // then there may have been nothing to compute: what has been given no gradient has one of zeros
+            for (int i = 0; i < inputCount; i++)
+                if (NeedsGradient(i)) inputs[i].GradientToAccumulate();
         if (state.DetectsNonFinite)
             for (int i = 0; i < inputCount; i++)
-                if (NeedsGradient(i) && inputs[i].HasGradient) NonFinite.Check(InputGradient(i), this.Name, $"the gradient of input {i}", Inputs);
-        for (int i = 0; i < outputCount; i++) ReturnGradient(outputs[i].Root);
+                if (NeedsGradient(i) && inputs[i].Root.Gradient.IsAlive) NonFinite.Check(inputs[i].GradientToAccumulate(), this.Name, $"the gradient of input {i}", Inputs);
+        for (int i = 0; i < outputCount; i++) ReturnGradient(outputs[i].Body);
     }
 
-    /// <summary>The gradient of an intermediate value has been passed on and is not needed again.</summary>
+    /// <summary>The gradient of an intermediate value has been passed on and, unless it is to be retained, is not needed again.</summary>
     static void ReturnGradient(TensorBody output)
     {
-        if (output.RetainsGradient || !output.Gradient.IsAlive) return;
+        if (!output.Gradient.IsAlive) return;
         TensorBody gradient = output.Gradient.Body;
         output.Gradient = default;
         if (output.GradientIsGiven)
@@ -124,8 +133,21 @@ public abstract class Operation
             output.GradientIsGiven = false;
             return;
         }
+        if (output.RetainsGradient && output.Retain(gradient.Handle)) return;
         gradient.Arena?.Return(gradient.Address, (long)gradient.Count * gradient.DType.Size());
         if (gradient.Arena is not null) gradient.Kill();
+    }
+
+    /// <summary>Forgets what a pass that threw has left behind, so that the next one begins anew.</summary>
+    internal void Abandon()
+    {
+        expanded?.Clear();
+        for (int i = 0; i < outputCount; i++)
+            if (outputs[i].IsAlive)
+            {
+                TensorBody output = outputs[i].Body;
+                (output.Gradient, output.GradientIsZero, output.GradientIsGiven) = (default, false, false);
+            }
     }
 
     /// <summary>Forgets its tensors and goes back to where operations of its kind are kept.</summary>

@@ -15,6 +15,7 @@ public static class Tape
         public Arena? Arena;
         public Backend? Backend;
         public bool Recording = true, DetectsNonFinite;
+        public long Begun, Innermost;                       // how many steps and modes have begun, and which of them, counted so, is the one that ends next: 0 where none holds
 
         public Arena NewStep(Backend backend)
         {
@@ -41,6 +42,9 @@ public static class Tape
         get => state ??= new();
     }
 
+    /// <summary>Where to make what is to live as long as a tensor: its own step, even within another; but no step that another thread began, whose memory is not this one's to take.</summary>
+    internal static Arena? StepOf(TensorBody tensor) => tensor.Arena is { } arena && Current.Steps.Contains(arena) ? arena : null;
+
     internal static long NextSequence() => Interlocked.Increment(ref sequence);
 
     /// <summary>Whether operations are recorded on this thread now.</summary>
@@ -61,7 +65,7 @@ public static class Tape
     public static Scope Step()
     {
         State s = Current;
-        Scope scope = new(s, s.Steps.Count + 1);
+        Scope scope = new(s, step: true);
         s.Arena = s.NewStep(Backend.Current);
         return scope;
     }
@@ -111,23 +115,27 @@ public static class Tape
         readonly State state;
         readonly Arena? arena;
         readonly Backend? backend;
-        readonly bool recording, detectsNonFinite;
-        readonly int depth;
+        readonly bool recording, detectsNonFinite, step;
+        readonly long number, outer;
 
-        /// <summary>Remembers the modes that hold; <paramref name="depth"/> is that of the step that begins, 0 where none does.</summary>
-        internal Scope(State state, int depth = 0) =>
-            (this.state, arena, backend, recording, detectsNonFinite, this.depth) = (state, state.Arena, state.Backend, state.Recording, state.DetectsNonFinite, depth);
+        /// <summary>Remembers the modes that hold and begins another one, or a step.</summary>
+        internal Scope(State state, bool step = false)
+        {
+            (this.state, arena, backend, recording, detectsNonFinite, outer, this.step) = (state, state.Arena, state.Backend, state.Recording, state.DetectsNonFinite, state.Innermost, step);
+            state.Innermost = number = ++state.Begun;
+        }
 
         /// <summary>Restores what held before; for a step, ends the life of every tensor made in it.</summary>
-        /// <exception cref="InvalidOperationException">Another thread began it, or a step begun within it has not ended.</exception>
+        /// <exception cref="InvalidOperationException">Another thread began it, it has ended, or a step or mode begun within it has not.</exception>
         public void Dispose()
         {
             if (state != Current) throw new InvalidOperationException("A step or mode of the tape ends on the thread that began it.");
-            if (depth > 0)
+            if (state.Innermost != number) throw new InvalidOperationException("A step or mode of the tape ends once, and only when every step and mode begun within it has ended.");
+            state.Innermost = outer;
+            if (step)
             {
-                if (state.Steps.Count != depth) throw new InvalidOperationException("A step ends once, and only when every step begun within it has ended.");
                 Arena ended = state.Steps[^1];
-                state.Steps.RemoveAt(depth - 1);
+                state.Steps.RemoveAt(state.Steps.Count - 1);
                 ended.Reset();
             }
             (state.Arena, state.Backend, state.Recording, state.DetectsNonFinite) = (arena, backend, recording, detectsNonFinite);
@@ -138,6 +146,7 @@ public static class Tape
     /// Computes the gradients of the loss <c>sum over i of sum(roots[i] * gradients[i])</c>, adding to those already there. Operations run backwards, the
     /// last recorded first, each once.
     /// </summary>
+    /// <remarks>Where it throws half-way, the gradients of leaves, and those that are retained, hold what had been added until then.</remarks>
     /// <exception cref="InvalidOperationException">None of the roots depends on anything that requires a gradient.</exception>
     /// <exception cref="ShapeException">A gradient has another shape or type than its root.</exception>
     public static void Backward(ReadOnlySpan<Tensor> roots, ReadOnlySpan<Tensor> gradients)
@@ -149,10 +158,7 @@ public static class Tape
         {
             if (gradients[i].Shape != roots[i].Shape || gradients[i].DType != roots[i].DType)
                 throw new ShapeException("Backward", $"the gradient is {gradients[i].DType} {gradients[i].Shape}, but the tensor is {roots[i].DType} {roots[i].Shape}.");
-            if (!roots[i].RequiresGradient) continue;
-            any = true;
-            if (roots.Length == 1 && roots[0].TakeGradient(gradients[0])) break;
-            roots[i].AddToGradient(gradients[i]);
+            any |= roots[i].RequiresGradient;
         }
         if (!any) throw new InvalidOperationException("Backward: nothing here depends on a tensor that requires a gradient, or it was computed within NoGradient.");
 
@@ -161,15 +167,30 @@ public static class Tape
         s.Recording = false;
         try
         {
+            for (int i = 0; i < roots.Length; i++)
+                if (roots[i].RequiresGradient && !(roots.Length == 1 && roots[i].TakeGradient(gradients[i]))) roots[i].AddToGradient(gradients[i]);
             count = Collect(s, roots);
             for (int i = 0; i < count; i++) s.Order[i].RunBackward(s);
+        }
+        catch
+        {
+            Abandon(s, roots);
+            throw;
         }
         finally
         {
             s.Recording = recording;
             Array.Clear(s.Order, 0, count);
-            if (roots[0].Root is { GradientIsGiven: true } root) (root.Gradient, root.GradientIsGiven) = (default, false);    // something threw
         }
+    }
+
+    /// <summary>After a pass that threw: drops the gradients that intermediate values have of it, and the walk over the graph.</summary>
+    static void Abandon(State s, ReadOnlySpan<Tensor> roots)
+    {
+        foreach (Tensor root in roots) root.Root.Producer?.Abandon();
+        foreach (Operation? operation in s.Order) operation?.Abandon();
+        Array.Clear(s.Order);
+        s.Pending.Clear();
     }
 
     /// <summary>All recorded operations that lead to the roots, in the order in which gradients flow: every consumer before its producers.</summary>

@@ -334,19 +334,21 @@ public readonly unsafe partial struct Tensor
     }
 
     /// <summary>Whether a gradient has been computed for this tensor.</summary>
-    public bool HasGradient => Root.Gradient.IsAlive;
+    public bool HasGradient => Root is { Producer: null } leaf ? leaf.Gradient.IsAlive : Root.Retained.IsAlive;
 
     /// <summary>d loss / d this, of the same shape, accumulated by every <see cref="Backward()"/> since the last <see cref="ZeroGradient"/>.</summary>
     /// <exception cref="InvalidOperationException">There is none.</exception>
-    public Tensor Gradient => HasGradient ? GradientToAccumulate() : throw new InvalidOperationException(
-        $"Gradient: {Shape} has none. Call Backward first; the tensor must require a gradient, and an intermediate value must be asked to retain its own.");
+    public Tensor Gradient => !HasGradient
+        ? throw new InvalidOperationException($"Gradient: {Shape} has none. Call Backward first; the tensor must require a gradient, and an intermediate value must be asked to retain its own.")
+        : Root.Producer is null ? GradientToAccumulate() : SameView(Body, Root, Root.Retained);
 
     /// <summary>Sets the gradient, if there is one, to zero.</summary>
     /// <remarks>On the CPU its memory is not touched before it is read through <see cref="Gradient"/> or written by the next backward pass, which then need not read zeros to add to them.</remarks>
     public void ZeroGradient()
     {
         if (!HasGradient) return;
-        if (Backend is CpuBackend) Root.GradientIsZero = true;
+        if (Root.Producer is not null) Root.Retained.Clear();
+        else if (Backend is CpuBackend) Root.GradientIsZero = true;
         else Root.Gradient.Clear();
     }
 
@@ -355,7 +357,7 @@ public readonly unsafe partial struct Tensor
     {
         TensorBody b = Body, root = Root;
         TensorBody detached = root.CloneView(root.Shape, root.Strides, 0);
-        detached.Base = default;
+        (detached.Base, detached.IsGradient) = (default, root.IsGradient);
         return root == b ? detached.Handle : detached.CloneView(b.Shape, b.Strides, b.Address - root.Address).Handle;
     }
 
@@ -411,7 +413,7 @@ public readonly unsafe partial struct Tensor
         MakeGradient(root);
         if (root.GradientIsZero) root.Gradient.Clear();
         root.GradientIsZero = false;
-        return root == b ? root.Gradient : root.Gradient.Body.CloneView(b.Shape, b.Strides, b.Address - root.Address).Handle;
+        return SameView(b, root, root.Gradient);
     }
 
     /// <summary>The gradient to be added to or, where it <paramref name="isZero"/>, to be written: then what its memory holds is undefined.</summary>
@@ -423,8 +425,11 @@ public readonly unsafe partial struct Tensor
         if (b.Count != root.Count || b.RepeatsElements || root.Backend is not CpuBackend) return GradientToAccumulate();
         MakeGradient(root);
         (isZero, root.GradientIsZero) = (root.GradientIsZero, false);
-        return root == b ? root.Gradient : root.Gradient.Body.CloneView(b.Shape, b.Strides, b.Address - root.Address).Handle;
+        return SameView(b, root, root.Gradient);
     }
+
+    /// <summary>The view of a root's gradient that <paramref name="b"/> is of the root.</summary>
+    static Tensor SameView(TensorBody b, TensorBody root, Tensor gradient) => root == b ? gradient : gradient.Body.CloneView(b.Shape, b.Strides, b.Address - root.Address).Handle;
 
     /// <summary>Adds to the gradient, or writes it where that is zero.</summary>
     internal void AddToGradient(Tensor gradient)
@@ -448,7 +453,8 @@ public readonly unsafe partial struct Tensor
     static void MakeGradient(TensorBody root)
     {
         if (root.Gradient.IsAlive) return;
-        root.Gradient = root.GradientPlace.IsAlive ? root.GradientPlace : Allocate(root.Shape, root.DType, root.Arena is null ? null : Tape.Current.Arena, root.Backend);
+        root.Gradient = root.GradientPlace.IsAlive ? root.GradientPlace :
+            Allocate(root.Shape, root.DType, root.Arena is null ? null : root.Producer is null ? Tape.StepOf(root) : Tape.Current.Arena, root.Backend);
         (root.GradientIsZero, root.Gradient.Root.IsGradient) = (true, true);
     }
 

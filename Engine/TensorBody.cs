@@ -23,7 +23,12 @@ sealed class TensorBody
     public Tensor Base;
 
     public bool RequiresGradient, RetainsGradient;
+
+    /// <summary>That of a leaf, over all passes; that of an intermediate value only in the pass that is under way, until its operation has passed it on.</summary>
     public Tensor Gradient;
+
+    /// <summary>For an intermediate value that <see cref="RetainsGradient"/>, the sum of its gradients of all passes.</summary>
+    public Tensor Retained;
 
     /// <summary>Whether the gradient counts as zero, whatever its memory holds: nothing has been added since it was set to zero.</summary>
     public bool GradientIsZero;
@@ -31,7 +36,7 @@ sealed class TensorBody
     /// <summary>Whether the gradient is the tensor that was given to Backward: it is read, and neither added to nor given back.</summary>
     public bool GradientIsGiven;
 
-    /// <summary>Whether it is some tensor's gradient: a backward pass may write to it.</summary>
+    /// <summary>Whether it is some tensor's gradient, or the same memory detached from it: a backward pass may write to it.</summary>
     public bool IsGradient;
 
     /// <summary>Where a leaf's gradient is to be made, where a device has chosen a place for it.</summary>
@@ -74,6 +79,22 @@ sealed class TensorBody
         return true;
     }
 
+    /// <summary>Adds the gradient of a pass, which has been passed on, to the retained one.</summary>
+    /// <returns>Whether it has become that itself, as there was none, and lives as long.</returns>
+    public bool Retain(Tensor gradient)
+    {
+        if (Retained.IsAlive)
+        {
+            Backend.Add(gradient, Retained);
+            return false;
+        }
+        bool lives = gradient.Body.Arena is not { } arena || arena == Arena;
+        Retained = lives ? gradient : Tensor.Allocate(Shape, DType, Tape.StepOf(this), Backend);
+        Retained.Body.IsGradient = true;
+        if (!lives) Backend.Copy(gradient, Retained);
+        return lives;
+    }
+
     /// <summary>Ends its life: every handle to it is stale, and nothing that it referred to is kept.</summary>
     public void Kill()
     {
@@ -81,6 +102,7 @@ sealed class TensorBody
         Storage = null;
         Base = default;
         Gradient = default;
+        if (RetainsGradient) Retained = default;
         Producer = null;
         RequiresGradient = RetainsGradient = GradientIsZero = GradientIsGiven = IsGradient = false;
     }

@@ -46,7 +46,7 @@ public class TapeTests
         Assert.That(kept.Gradient.ToArray(), Is.EqualTo(new float[] { 2, 20, 200 }));
         expanded.Backward(Tensor.From([1f], [1]).Expand([3]));
         x.Backward(dy);                                                 // a leaf: what is given is added to its own
-        Assert.That(x.Gradient.ToArray(), Is.EqualTo(new float[] { 4 + 3 + 6 + 5 + 1, 40 + 30 + 60 + 5 + 10, 400 + 300 + 600 + 5 + 100 }));
+        Assert.That(x.Gradient.ToArray(), Is.EqualTo(new float[] { 4 + 3 + 3 + 5 + 1, 40 + 30 + 30 + 5 + 10, 400 + 300 + 300 + 5 + 100 }));
         Assert.That(dy.ToArray(), Is.EqualTo(new float[] { 1, 10, 100 }));
         using (Tape.Step())
         {
@@ -60,13 +60,14 @@ public class TapeTests
 
     /// <summary>The gradient of the very tensor that it flows to: what is read is what it was before anything was added.</summary>
     [Test]
-    public void The_gradient_given_to_Backward_may_be_one_that_is_added_to([Values] bool view)
+    public void The_gradient_given_to_Backward_may_be_one_that_is_added_to([Values("itself", "view", "detached", "view of the detached")] string given)
     {
         const int n = 70;
         Tensor x = Tensor.From([.. Enumerable.Range(0, n * n).Select(i => (float)i)], [n, n]).RequireGradient(), shift = Tensor.Zeros([n, n]);
         shift.CopyFrom<float>([.. Enumerable.Range(0, n * n).Select(i => i % n == (i / n + 1) % n ? 1f : 0)]);
         (x * x).Sum().Backward();                                       // 2 x
-        x.MatMul(shift).Backward(view ? x.Gradient.Reshape([n * n]).Reshape([n, n]) : x.Gradient);
+        Tensor g = given.Contains("detached") ? x.Gradient.Detach() : x.Gradient;
+        x.MatMul(shift).Backward(given.Contains("view") ? g.Reshape([n * n]).Reshape([n, n]) : g);
         Assert.That(x.Gradient.ToArray(), Is.EqualTo(Enumerable.Range(0, n * n).Select(i => 2f * i + 2 * (i / n * n + (i + 1 - i / n * n) % n))));
     }
 
@@ -246,5 +247,176 @@ public class TapeTests
         Tensor y = x * x, z = y + x;
         Tape.Backward([y, z], [Tensor.From([1f, 0], [2]), Tensor.From([0f, 1], [2])]);
         Assert.That(x.Gradient.ToArray(), Is.EqualTo(new float[] { 4, 7 }));
+    }
+
+    /// <summary>Every pass hands on its own gradient only; what is retained is the sum over the passes.</summary>
+    [Test]
+    public void A_retained_gradient_is_not_handed_on_again([Values] bool step)
+    {
+        using Tape.Scope? scope = step ? Tape.Step() : null;
+        Tensor w = Leaf(1, 1), h = (w * 3).RetainGradient();
+        Tensor first = h.Sum(), second = (h * 2).Sum();
+        first.Backward();
+        second.Backward();
+        Assert.That(w.Gradient.ToArray(), Is.EqualTo(new float[] { 9, 9 }));
+        Assert.That(h.Gradient.ToArray(), Is.EqualTo(new float[] { 3, 3 }));
+
+        Tensor x = Leaf(1, 1), y = (x * 2).RetainGradient(), z = (y * 3).Sum();
+        z.Backward();
+        z.Backward();
+        Assert.That(x.Gradient.ToArray(), Is.All.EqualTo(12));
+        Assert.That(y.Unsqueeze(0).Gradient.Shape, Is.EqualTo(new Shape([1, 2])));
+        Assert.That(y.Unsqueeze(0).Gradient.ToArray(), Is.All.EqualTo(6));
+        y.ZeroGradient();
+        Assert.That(y.HasGradient);
+        Assert.That(y.Gradient.ToArray(), Is.All.Zero);
+        z.Backward();
+        Assert.That(y.Gradient.ToArray(), Is.All.EqualTo(3));
+        Assert.That(x.Gradient.ToArray(), Is.All.EqualTo(18));
+
+        Tensor leaf = Leaf(5), root = (leaf * 2).RetainGradient();
+        root.Backward();
+        root.Backward();
+        Assert.That(leaf.Gradient.Item(), Is.EqualTo(4));
+        Assert.That(root.Gradient.Item(), Is.EqualTo(2));
+    }
+
+    [Test]
+    public void Non_finite_values_are_sought_in_the_gradients_of_expanded_tensors()
+    {
+        Tensor p = Leaf(0, 2, 3), q = Tensor.Ones([4, 3]);
+        for (int step = 0; step < 3; step++)
+        {
+            using (Tape.DetectNonFinite())
+            using (Tape.Step())
+                (p.Expand([4, 3]) * q).Sum().Backward();
+            Assert.That(p.Gradient.ToArray(), Is.All.EqualTo(4 * (step + 1)));
+        }
+        Tensor root = p.Expand([4, 3]).Sqrt().Sum();
+        using (Tape.DetectNonFinite())
+            Assert.That(() => root.Backward(), Throws.TypeOf<NonFiniteException>().With.Message.Contains("Sqrt: the gradient of input 0, [4, 3], is").And.Message.Contains("at [0, 0]"));
+    }
+
+    [Test]
+    public void A_backward_pass_that_throws_leaves_nothing_behind([Values] bool step)
+    {
+        using Tape.Scope? scope = step ? Tape.Step() : null;
+        Tensor x = Leaf(0, 1, 4), loss = (x.Sqrt() * 1).Sum();
+        using (Tape.DetectNonFinite()) Assert.Throws<NonFiniteException>(() => loss.Backward());
+        x.ZeroGradient();
+        loss.Backward();
+        Assert.That(x.Gradient.ToArray(), Is.EqualTo(new[] { float.PositiveInfinity, .5f, .25f }));
+
+        Tensor a = Leaf(1), b = Leaf(2), y = a * 2, z = b * 3;
+        Assert.Throws<ShapeException>(() => Tape.Backward([y, z], [Tensor.Ones([1]), Tensor.Ones([2])]));
+        Tape.Backward([y, z], [Tensor.Ones([1]), Tensor.Ones([1])]);
+        Assert.That((a.Gradient.Item(), b.Gradient.Item()), Is.EqualTo((2, 3)));
+    }
+
+    /// <summary>y = x, which throws on the way back when it is told to, having asked for the gradient of its input.</summary>
+    sealed class Throwing : Operation<Throwing>
+    {
+        public static bool Throws;
+
+        public static Tensor Apply(Tensor x)
+        {
+            Tensor y = Tensor.Empty(x.Shape, x.DType);
+            y.CopyFrom(x);
+            Record(y, x);
+            return y;
+        }
+
+        protected override void Backward()
+        {
+            Tensor gradient = InputGradient(0);
+            if (Throws) throw new InvalidDataException();
+            gradient.Backend.Add(OutputGradient(), gradient);
+        }
+    }
+
+    [Test]
+    public void An_operation_that_has_thrown_serves_again()
+    {
+        Tensor x = Leaf(1, 2, 3);
+        for (int step = 0; step < 3; step++)
+            using (Tape.Step())
+            {
+                Tensor loss = Throwing.Apply(x.Expand([4, 3])).Sum();
+                Throwing.Throws = step == 0;
+                if (Throwing.Throws) Assert.Throws<InvalidDataException>(() => loss.Backward());
+                else loss.Backward();
+            }
+        Assert.That(x.Gradient.ToArray(), Is.All.EqualTo(8));
+
+        Tensor outside = Throwing.Apply(x.Expand([4, 3])).Sum();
+        x.ZeroGradient();
+        Throwing.Throws = true;
+        Assert.Throws<InvalidDataException>(() => outside.Backward());
+        Throwing.Throws = false;
+        outside.Backward();
+        Assert.That(x.Gradient.ToArray(), Is.All.EqualTo(4));
+    }
+
+    [Test]
+    public void Gradients_outlive_the_step_of_the_backward_pass_where_their_tensors_do()
+    {
+        Tensor x, h;
+        using (Tape.Step())
+        {
+            x = Tensor.Zeros([3]).RequireGradient();
+            h = (x + 1).RetainGradient();
+            using (Tape.Step()) h.Square().Sum().Backward();
+            Assert.That(x.Gradient.ToArray(), Is.All.EqualTo(2));
+            using (Tape.Step()) h.Sum().Backward();
+            (x * 2).Sum().Backward();
+            Tensor other = Tensor.Full([3], 7);                            // would be given their memory, were it free
+            Assert.That(x.Gradient.ToArray(), Is.All.EqualTo(5));
+            Assert.That(h.Gradient.ToArray(), Is.All.EqualTo(3));
+
+            float[]? elsewhere = null;
+            Tensor leaf = Tensor.Zeros([3]).RequireGradient();
+            Thread thread = new(() =>
+            {
+                using (Tape.Step()) (leaf * 2).Sum().Backward();
+                elsewhere = leaf.Gradient.ToArray();
+            });
+            thread.Start();
+            thread.Join();
+            Assert.That(elsewhere, Is.All.EqualTo(2));
+            Assert.That(leaf.Gradient.Body.Arena, Is.Null, "another thread does not touch this step's memory");
+        }
+        Assert.That(x.IsAlive, Is.False);
+    }
+
+    [Test]
+    public void Where_there_are_no_elements_gradients_are_zeros()
+    {
+        foreach ((int queries, int keys) in ((int, int)[])[(0, 4), (3, 0), (0, 0)])
+        {
+            Tensor q = Tensor.Ones([queries, 2]).RequireGradient(), k = Tensor.Ones([keys, 2]).RequireGradient(), v = Tensor.Ones([keys, 5]).RequireGradient();
+            (q * 1).ScaledDotProductAttention(k, v * 1).Sum().Backward();
+            foreach (Tensor leaf in (Tensor[])[q, k, v]) Assert.That(leaf.Gradient.ToArray(), Is.EqualTo(new float[leaf.Count]), $"{queries} queries, {keys} keys, {leaf.Shape}");
+        }
+        Tensor x = Tensor.Ones([0, 2, 5]).RequireGradient(), weight = Tensor.Ones([3, 2, 3]).RequireGradient(), bias = Tensor.Ones([3]).RequireGradient();
+        x.Conv1d(weight, bias).Sum().Backward();
+        foreach (Tensor leaf in (Tensor[])[x, weight, bias]) Assert.That(leaf.Gradient.ToArray(), Is.EqualTo(new float[leaf.Count]), $"{leaf.Shape}");
+    }
+
+    [Test]
+    public void Modes_end_in_order()
+    {
+        Func<Tape.Scope>[] modes = [Tape.NoGradient, Tape.Step, Tape.OutsideStep, Tape.DetectNonFinite, () => Backend.Use(CpuBackend.Instance)];
+        foreach (Func<Tape.Scope> outer in modes)
+            foreach (Func<Tape.Scope> inner in modes)
+            {
+                Tape.Scope first = outer(), second = inner();
+                Assert.That(() => first.Dispose(), Throws.InvalidOperationException.With.Message.Contains("begun within it"));
+                second.Dispose();
+                Assert.That(() => second.Dispose(), Throws.InvalidOperationException.With.Message.Contains("once"));
+                first.Dispose();
+                using (Tape.NoGradient()) Assert.That(() => first.Dispose(), Throws.InvalidOperationException.With.Message.Contains("once"));
+                Assert.That(Tape.IsRecording);
+            }
+        Assert.That(() => default(Tape.Scope).Dispose(), Throws.InvalidOperationException);
     }
 }
