@@ -118,12 +118,11 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
             for (; score < last; score += 2 * row)                                         // two at a time: a comparison waits for the one before
             {
                 V even = V.Load(score), odd = V.Load(score + row);
-                highest = V.IfLess(highest, even, even, highest);
-                other = V.IfLess(other, odd, odd, other);
+                highest = V.Larger(even, highest);
+                other = V.Larger(odd, other);
             }
             V rest = V.Load(last);
-            highest = V.IfLess(highest, rest, rest, highest);
-            highest = V.IfLess(highest, other, other, highest);
+            highest = V.Larger(V.Larger(rest, highest), other);
             V shift = V.IfEqual(highest, V.Create(T.NegativeInfinity), V.Zero, highest);   // nothing seen so far: e^(-infinity - 0) is 0, and not NaN
             for (score = scores; score <= last; score += row)
             {
