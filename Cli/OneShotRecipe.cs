@@ -49,6 +49,8 @@ abstract class OneShotRecipe(string model, double rate, params (Setting, object?
         // The same characters whatever the run's seed, so that runs can be compared.
         int[] all = [.. Enumerable.Range(0, omniglot.Names.Count)];
         new Philox(1).Shuffle(all.AsSpan());
+        int shown = run.Get(length) / run.Get(classes), least = omniglot.Drawings.Min(drawings => drawings.Length);
+        if (shown > least) throw new UsageException($"--length: {run.Get(length)} samples are {shown} drawings of a class, but {data} holds a character with {least}.");
         int held = all.Length / HeldOut;
         if (4 * held < run.Get(classes)) throw new UsageException($"--data: {data} holds {all.Length} characters, too few for {run.Get(classes)} classes that are not trained on.");
         return (new OmniglotTask(omniglot, all[held..], disturbed: true, run.Get(classes), run.Get(length)), new OmniglotTask(omniglot, all[..held], disturbed: false, run.Get(classes), run.Get(length)));

@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Text.Json;
 using NeuralMemory.Tests.Checkpoints;
+using NeuralMemory.Tests.Models.Tasks;
 
 namespace NeuralMemory.Tests.Cli;
 
@@ -133,6 +134,14 @@ public class StoryAndOneShotTests
         Run.Refuses(["train", "oneshot", "--data", Write(scratch, "bad.zip", "not a zip"), "--out", scratch["x"]], "bad.zip", "damaged");
         using (ZipArchive zip = ZipFile.Open(scratch["empty.zip"], ZipArchiveMode.Create)) zip.CreateEntry("readme.txt");
         Run.Refuses(["train", "oneshot", "--data", scratch["empty.zip"], "--out", scratch["x"]], "empty.zip", "no entries");
+        Run.Refuses(["train", "oneshot", "--data", Characters(scratch, "few.zip", 0, 12), "--length", "15", "--out", scratch["x"]], "--length", "3 drawings of a class", "a character with 2");
+    }
+
+    /// <summary>A zip file of characters, two drawings of each.</summary>
+    static string Characters(Scratch scratch, string name, int first, int count)
+    {
+        OneShotTests.Zip(scratch[name], [.. from i in Enumerable.Range(first, count) from drawing in (int[])[1, 2] select ($"set/A/c{i}/{drawing}.png", OneShotTests.Image(20, (x, y) => x >= i % 19 + drawing))]);
+        return scratch[name];
     }
 }
 
