@@ -62,7 +62,8 @@ abstract class OneShotRecipe(string model, double rate, params (Setting, object?
     {
         ClipNorm = MostNorm,
         Schedule = new LinearDecaySchedule(run.LearningRate, run.Updates / 2, run.Updates),
-        Validation = new(Sequences: ValidationEpisodes, Batch: SideBySide),
+        // The characters not trained on are those that the run is reported on: its parameters are not chosen by them. Prototypes are made anew.
+        Validation = new(Sequences: ValidationEpisodes, Batch: SideBySide, KeepsBest: !run.Has(Settings.Data)),
     };
 
     public override Report Test(RunConfiguration run, Objective objective, CancellationToken cancelled) => Accuracies(run, (OneShotObjective)objective, TestEpisodes, cancelled);

@@ -137,6 +137,19 @@ public class StoryAndOneShotTests
         Run.Refuses(["train", "oneshot", "--data", Characters(scratch, "few.zip", 0, 12), "--length", "15", "--out", scratch["x"]], "--length", "3 drawings of a class", "a character with 2");
     }
 
+    /// <summary>Parameters chosen by the characters that are reported on would have seen them. Prototypes are made anew for validation and for the test.</summary>
+    [Test]
+    public void Characters_that_are_tested_on_do_not_choose_the_parameters()
+    {
+        using Scratch scratch = new();
+        string[] train = ["train", "oneshot", "--sequences", "8", "--batch", "2", "--log-every", "2", "--length", "10", "--bits", "400", .. Run.Tiny];
+        Assert.That(Run.Here([.. train, "--out", scratch["prototypes"]]).Code, Is.Zero);
+        Assert.That(Run.Here([.. train, "--data", Characters(scratch, "a.zip", 0, 12), "--out", scratch["characters"]]).Code, Is.Zero);
+        Assert.That(File.Exists(Path.Combine(scratch["prototypes"], "best.safetensors")));
+        Assert.That(File.Exists(Path.Combine(scratch["characters"], "best.safetensors")), Is.False);
+        Assert.That(Json(File.ReadAllText(Path.Combine(scratch["characters"], "metrics.jsonl"))).TryGetProperty("validation_accuracy", out _), "it is still logged");
+    }
+
     /// <summary>A zip file of characters, two drawings of each.</summary>
     static string Characters(Scratch scratch, string name, int first, int count)
     {
