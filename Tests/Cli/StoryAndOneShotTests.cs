@@ -150,6 +150,32 @@ public class StoryAndOneShotTests
         Assert.That(Json(File.ReadAllText(Path.Combine(scratch["characters"], "metrics.jsonl"))).TryGetProperty("validation_accuracy", out _), "it is still logged");
     }
 
+    /// <summary>Which characters a run was trained on is kept with it: whatever data it is tested on, and whatever has come to its own, they are left out.</summary>
+    [Test]
+    public void Characters_trained_on_are_never_tested_on()
+    {
+        using Scratch scratch = new();
+        string data = Directory.CreateDirectory(scratch["data"]).FullName;
+        Characters(scratch, Path.Combine("data", "a.zip"), 0, 12);
+        Assert.That(Run.Here(["train", "oneshot", "--data", data, "--sequences", "4", "--batch", "2", "--log-every", "2", "--length", "10", .. Run.Tiny, "--out", scratch["run"]]).Code, Is.Zero);
+        JsonElement own = Eval();
+        Assert.That(own.GetProperty("characters").GetInt32(), Is.EqualTo(2), "one in six");
+        Assert.That(Eval("--data", data).GetRawText(), Is.EqualTo(own.GetRawText()));
+        Assert.That(Eval("--data", Characters(scratch, "more.zip", 0, 15)).GetProperty("characters").GetInt32(), Is.EqualTo(5), "those held out, and the new ones");
+
+        string[] trained = [.. JsonDocument.Parse(File.ReadAllText(Path.Combine(scratch["run"], "config.json"))).RootElement.GetProperty("characters_trained_on").GetString()!.Split('\n')];
+        Assert.That(trained, Has.Length.EqualTo(10).And.All.StartsWith("A/c"));
+        OneShotTests.Zip(scratch["same.zip"], [.. from name in trained from drawing in (int[])[1, 2] select ($"set/{name}/{drawing}.png", OneShotTests.Image(20, (x, _) => x > drawing))]);
+        Run.Refuses(["eval", scratch["run"], "--data", scratch["same.zip"]], "same.zip", "0 characters", "not trained on");
+
+        Characters(scratch, Path.Combine("data", "b.zip"), 12, 3);
+        Assert.That(Eval().GetProperty("characters").GetInt32(), Is.EqualTo(5));
+        File.Delete(Path.Combine(data, "a.zip"));
+        Run.Refuses(["train", "--resume", scratch["run"], "--sequences", "8"], "0 of the 10 characters");
+
+        JsonElement Eval(params string[] more) => Json(Run.Here(["eval", scratch["run"], "--json", .. more]).Output);
+    }
+
     /// <summary>A zip file of characters, two drawings of each.</summary>
     static string Characters(Scratch scratch, string name, int first, int count)
     {
