@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using NeuralMemory.Models;
 using NeuralMemory.Optimizers;
@@ -122,7 +123,7 @@ abstract class SequenceRecipe(string task, string model, long sequences, int bat
     static Report Report(RunConfiguration run, List<EvaluationResult> tests, Action<Utf8JsonWriter> json) => new(
         $"Bits per sequence, {tests[0].Sequences} fresh sequences each: {run.Task}, {run.Model}, seed {run.Seed}",
         ["length", "asked for", "cost, median", "cost, mean", "wrong, median", "wrong, mean"],
-        [.. tests.Select(test => (string[])[$"{test.Length}", $"{test.OutputBits}", .. new[] { test.MedianBits, test.MeanBits, test.MedianWrongBits, test.MeanWrongBits }.Select(Progress.Bits)])],
+        [.. tests.Select(test => (string[])[$"{test.Length}", test.OutputBits.ToString("0.#", CultureInfo.InvariantCulture), .. new[] { test.MedianBits, test.MeanBits, test.MedianWrongBits, test.MeanWrongBits }.Select(Progress.Bits)])],
         json)
     {
         ByLength = new("cost of a sequence in bits, the median", Progress.Bits, [.. tests.Select(test => (test.Length, test.MedianBits))]),
