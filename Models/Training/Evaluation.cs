@@ -23,7 +23,7 @@ public static class Evaluation
     /// <param name="length">Their length, in the task's unit.</param>
     /// <param name="sequences">How many.</param>
     /// <param name="seed">Which: the same seed, length and batch give the same sequences.</param>
-    /// <param name="batch">How many side by side: more are faster and need more memory.</param>
+    /// <param name="batch">How many side by side: more are faster and need more memory. A task that <see cref="SequenceTask.VariesByBatch"/> is run one by one.</param>
     /// <param name="stream">The stream of the seed that they are drawn from.</param>
     /// <param name="cancellationToken">Ends it between two batches.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is not positive, or the length not one that the task has.</exception>
@@ -36,6 +36,7 @@ public static class Evaluation
         ArgumentOutOfRangeException.ThrowIfLessThan(batch, 1);
         double[] bits = new double[sequences], wrong = new double[sequences];
         double outputBits = 0;
+        if (task.VariesByBatch) batch = 1;
         Philox random = new(seed, stream);
         using Tape.Scope device = Backend.Use(model.Backend);
         bool training = model.IsTraining;

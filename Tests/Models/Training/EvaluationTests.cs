@@ -44,6 +44,17 @@ public class EvaluationTests
         Assert.That(result.MeanBits, Is.EqualTo(result.OutputBits).Within(1e-4), "who knows nothing pays every bit");
     }
 
+    [TestCase(20, 20)]
+    [TestCase(100, 10)]
+    public void Repeat_copy_is_validated_and_tested_with_every_number_of_repeats(int sequences, int batch)
+    {
+        RepeatCopyTask task = new(width: 2, maxRepeats: 4);
+        RepeatsSeen model = new(task);
+        Evaluation.Run(model, task, length: 3, sequences, batch: batch);
+        Assert.That(model.Repeats, Has.Count.EqualTo(sequences));
+        Assert.That(model.Repeats.Distinct(), Is.EquivalentTo(new[] { 1, 2, 3, 4 }));
+    }
+
     /// <summary>Knows nothing, and keeps how often each sequence was to be repeated.</summary>
     sealed class RepeatsSeen(RepeatCopyTask task) : SequenceModel
     {
