@@ -75,6 +75,23 @@ public class StoryAndOneShotTests
         Run.Refuses(["train", "babi", "--model", "mann", "--out", scratch["x"]], "--model", "memn2n");
     }
 
+    /// <summary>Other questions than the run's: they were not made by the program, and the file beside them holds nothing that the run was trained on.</summary>
+    [Test]
+    public void Questions_of_a_folder_are_called_that()
+    {
+        using Scratch scratch = new();
+        string data = Directory.CreateDirectory(scratch["data"]).FullName;
+        string[] lines = ["1 Anna went to the tower.", "2 Where is Anna?\ttower\t1"];
+        foreach (string part in (string[])["train", "test"]) File.WriteAllLines(Path.Combine(data, $"qa1_other_{part}.txt"), lines);
+        Assert.That(Run.Here(["train", "babi", .. few, "--out", scratch["run"]]).Code, Is.Zero);
+        Assert.That(Words(Run.Here("eval", scratch["run"]).Output), Does.Contain("that were not trained on: bAbI task 1, made by the program").And.Contain("of those trained on"));
+        string other = Words(Run.Here("eval", scratch["run"], "--data", data).Output);
+        Assert.That(other, Does.StartWith("1 questions of").And.Contain("data: bAbI task 1, memn2n").And.Not.Contain("trained on").And.Not.Contain("made by"));
+        Assert.That(Json(Run.Here("eval", scratch["run"], "--data", data, "--json").Output).TryGetProperty("training_accuracy", out _), Is.False);
+
+        static string Words(string output) => string.Join(' ', output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+    }
+
     /// <summary>Two runs of each task that can be made: the one that counts is the one with the least error on the questions trained on; what is there is not trained again.</summary>
     [Test]
     public void All_tasks_are_trained_and_the_best_run_by_training_error_counts()
