@@ -96,27 +96,32 @@ sealed class BabiRecipe() : Recipe("babi", "memn2n")
     {
         if (options.Lengths is not []) throw new UsageException($"--length is no option of the task {Task}: it is tested on all questions there are.");
         if (options.Sequences is not null) throw new UsageException($"--batches is no option of the task {Task}: it is tested on all questions there are.");
-        BabiObjective tested = (BabiObjective)objective;
-        if (options.Data is { } folder)
-            tested = new((MemN2N)objective.Model, BabiTask.Read(folder, run.Get(Number), Words(run)), run.Seed, 0);
-        return Answers(run, tested, cancelled);
+        return options.Data is { } folder
+            ? Answers(run, new((MemN2N)objective.Model, BabiTask.Read(folder, run.Get(Number), Words(run)), run.Seed, 0), cancelled, folder)
+            : Answers(run, (BabiObjective)objective, cancelled);
     }
 
-    static Report Answers(RunConfiguration run, BabiObjective objective, CancellationToken cancelled)
+    /// <param name="run">The run.</param>
+    /// <param name="objective">What is tested.</param>
+    /// <param name="cancelled">Ends it.</param>
+    /// <param name="folder">Where the questions are from, if not those of the run. Which of them it was trained on is not known.</param>
+    static Report Answers(RunConfiguration run, BabiObjective objective, CancellationToken cancelled, string? folder = null)
     {
         (double accuracy, double loss) = objective.Test(cancelled);
-        (double trainingAccuracy, double trainingLoss) = objective.TestTraining(cancelled);
-        return new($"{objective.Task.Testing.Count:n0} questions that were not trained on: bAbI task {run.Get(Number)}{(run.Has(Settings.Data) ? "" : ", made by the program")}, {run.Model}, seed {run.Seed}",
-            ["answered rightly", "error", "nats a question", "of those trained on", "nats"],
-            [[$"{accuracy:0.000}", $"{1 - accuracy:0.000}", $"{loss:0.0000}", $"{trainingAccuracy:0.000}", $"{trainingLoss:0.0000}"]], json =>
+        (double Accuracy, double Loss)? training = folder is null ? objective.TestTraining(cancelled) : null;
+        string questions = $"{objective.Task.Testing.Count:n0} questions {(folder is null ? "that were not trained on" : $"of {folder}")}";
+        return new($"{questions}: bAbI task {run.Get(Number)}{(folder is null && !run.Has(Settings.Data) ? ", made by the program" : "")}, {run.Model}, seed {run.Seed}",
+            ["answered rightly", "error", "nats a question", .. training is null ? (string[])[] : ["of those trained on", "nats"]],
+            [[$"{accuracy:0.000}", $"{1 - accuracy:0.000}", $"{loss:0.0000}", .. training is { } own ? (string[])[$"{own.Accuracy:0.000}", $"{own.Loss:0.0000}"] : []]], json =>
         {
             json.WriteNumber("story_task", run.Get(Number));
             json.WriteNumber("questions", objective.Task.Testing.Count);
             json.WriteNumber("accuracy", accuracy);
             json.WriteNumber("error", 1 - accuracy);
             json.WriteNumber("loss", loss);
-            json.WriteNumber("training_accuracy", trainingAccuracy);
-            json.WriteNumber("training_loss", trainingLoss);
+            if (training is not { } own) return;
+            json.WriteNumber("training_accuracy", own.Accuracy);
+            json.WriteNumber("training_loss", own.Loss);
         });
     }
 }

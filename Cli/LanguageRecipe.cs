@@ -87,13 +87,13 @@ abstract class LanguageRecipe(string model, double rate, params (Setting, object
         double nats = objective.Test(cancelled);
         double? past = IsCausal(run) ? null : objective.Test(cancelled, reading: true);
         TextCorpus corpus = objective.Corpus;
-        int characters = corpus.Length - corpus.ValidationStart;
-        return new($"{characters:n0} characters that were not trained on: {corpus.Path}, {run.Model}, seed {run.Seed}", ["nats a character", "bits a character", "perplexity", "knowing nothing, nats", .. past is null ? (string[])[] : ["told from the past, nats"]],
+        // A text that eval is given is tested on as a whole, and may be that trained on.
+        return new($"{objective.TestCharacters:n0} characters{(corpus.ValidationStart > 0 ? " that were not trained on" : "")}: {corpus.Path}, {run.Model}, seed {run.Seed}", ["nats a character", "bits a character", "perplexity", "knowing nothing, nats", .. past is null ? (string[])[] : ["told from the past, nats"]],
             [[$"{nats:0.0000}", $"{nats / Math.Log(2):0.0000}", $"{Math.Exp(nats):0.00}", $"{Math.Log(corpus.Vocabulary.Count):0.0000}", .. past is null ? (string[])[] : [$"{past:0.0000}"]]], json =>
             {
                 json.WriteNumber("validation_loss", nats);
                 json.WriteNumber("bits_per_character", nats / Math.Log(2));
-                json.WriteNumber("characters", characters);
+                json.WriteNumber("characters", objective.TestCharacters);
                 if (past is not null) json.WriteNumber("past_loss", past.Value);
             });
     }

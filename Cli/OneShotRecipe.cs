@@ -16,11 +16,12 @@ abstract class OneShotRecipe(string model, double rate, params (Setting, object?
     static readonly Setting<int> length = Setting.Count("length", "Samples of an episode, a multiple of the classes.", most: 10_000);
     static readonly Setting<int> bits = Setting.Count("bits", "Bits of a prototype.", most: 100_000);
     static readonly Setting<double> flips = Setting.Number("flips", "The probability that a bit of a sample is not its prototype's.", end: .5, orLeast: true);
+    static readonly Setting<string> characters = Setting.Derived("characters-trained-on");
 
     public static new IReadOnlyList<Recipe> All { get; } = [new OneShotMannRecipe(), new OneShotLstmRecipe(), new OneShotNtmRecipe()];
 
     public override IReadOnlyList<(Setting, object?)> Defaults { get; } =
-        [.. Common(24_000, 16, rate, logEvery: 1600), Settings.Data.Open, classes.Is(5), length.Is(50), bits.Is(32), flips.Is(.08), .. own];
+        [.. Common(24_000, 16, rate, logEvery: 1600), Settings.Data.Open, classes.Is(5), length.Is(50), bits.Is(32), flips.Is(.08), characters.Open, .. own];
 
     public override void Check(RunConfiguration run)
     {
@@ -28,28 +29,63 @@ abstract class OneShotRecipe(string model, double rate, params (Setting, object?
             throw new UsageException($"--length: {run.Get(length)} is no multiple of the {run.Get(classes)} classes.");
     }
 
+    /// <summary>The characters trained on are kept with the run, so that whatever it is tested on later, it has not seen.</summary>
+    public override RunConfiguration Prepare(RunConfiguration run)
+    {
+        if (!run.Has(Settings.Data)) return run;
+        Omniglot omniglot = Omniglot.Read(run.Get(Settings.Data));
+        int[] all = InRandomOrder(omniglot);
+        return run.With(characters, string.Join('\n', all[(all.Length / HeldOut)..].Select(c => omniglot.Names[c])));
+    }
+
     protected abstract SequenceModel CreateModel(RunConfiguration run, int inputs, int outputs, Philox random);
 
     public override Objective Create(RunConfiguration run)
     {
-        (OneShotTask training, OneShotTask testing) = Load(run, run.Has(Settings.Data) ? run.Get(Settings.Data) : null);
+        (OneShotTask training, OneShotTask testing) = Load(run);
         return new OneShotObjective(CreateModel(run, training.InputWidth, training.Classes, new(run.Seed, RandomStreams.Initialization)), training, testing);
     }
 
-    static (OneShotTask Training, OneShotTask Testing) Load(RunConfiguration run, string? data)
+    static (OneShotTask Training, OneShotTask Testing) Load(RunConfiguration run)
     {
-        if (data is null)
+        if (!run.Has(Settings.Data))
         {
             PrototypeTask task = new(run.Get(bits), run.Get(classes), run.Get(length), run.Get(flips));
             return (task, task);
         }
+        string data = run.Get(Settings.Data);
         Omniglot omniglot = Omniglot.Read(data);
-        // The same characters whatever the run's seed, so that runs can be compared.
+        HashSet<string> trained = TrainedOn(run);
+        int[] all = InRandomOrder(omniglot), seen = [.. all.Where(c => trained.Contains(omniglot.Names[c]))];
+        if (seen.Length < trained.Count) throw new UsageException($"--data: {data} holds {seen.Length} of the {trained.Count} characters that the run was begun with.");
+        return (Drawings(run, data, omniglot, seen, disturbed: true), Drawings(run, data, omniglot, [.. all.Except(seen)], disturbed: false));
+    }
+
+    /// <summary>What data hold that the run was not trained on.</summary>
+    static OmniglotTask Unseen(RunConfiguration run, string data)
+    {
+        Omniglot omniglot = Omniglot.Read(data);
+        HashSet<string> trained = TrainedOn(run);
+        return Drawings(run, data, omniglot, [.. InRandomOrder(omniglot).Where(c => !trained.Contains(omniglot.Names[c]))], disturbed: false);
+    }
+
+    static HashSet<string> TrainedOn(RunConfiguration run) => run.Has(characters) ? [.. run.Get(characters).Split('\n')] : [];
+
+    /// <summary>The same order whatever the run's seed, so that runs can be compared.</summary>
+    static int[] InRandomOrder(Omniglot omniglot)
+    {
         int[] all = [.. Enumerable.Range(0, omniglot.Names.Count)];
         new Philox(1).Shuffle(all.AsSpan());
-        int held = all.Length / HeldOut;
-        if (4 * held < run.Get(classes)) throw new UsageException($"--data: {data} holds {all.Length} characters, too few for {run.Get(classes)} classes that are not trained on.");
-        return (new OmniglotTask(omniglot, all[held..], disturbed: true, run.Get(classes), run.Get(length)), new OmniglotTask(omniglot, all[..held], disturbed: false, run.Get(classes), run.Get(length)));
+        return all;
+    }
+
+    static OmniglotTask Drawings(RunConfiguration run, string data, Omniglot omniglot, int[] chosen, bool disturbed)
+    {
+        if (4 * chosen.Length < run.Get(classes))
+            throw new UsageException($"--data: {data} holds {chosen.Length} characters that are {(disturbed ? "" : "not ")}trained on, too few for {run.Get(classes)} classes.");
+        int shown = run.Get(length) / run.Get(classes), least = chosen.Min(c => omniglot.Drawings[c].Length);
+        if (shown > least) throw new UsageException($"--length: {run.Get(length)} samples are {shown} drawings of a class, but {data} holds a character with {least}.");
+        return new(omniglot, chosen, disturbed, run.Get(classes), run.Get(length));
     }
 
     public override Optimizer CreateOptimizer(RunConfiguration run, Module model) => new Adam(model.Parameters, run.LearningRate);
@@ -58,7 +94,8 @@ abstract class OneShotRecipe(string model, double rate, params (Setting, object?
     {
         ClipNorm = MostNorm,
         Schedule = new LinearDecaySchedule(run.LearningRate, run.Updates / 2, run.Updates),
-        Validation = new(Sequences: ValidationEpisodes, Batch: SideBySide),
+        // The characters not trained on are those that the run is reported on: its parameters are not chosen by them. Prototypes are made anew.
+        Validation = new(Sequences: ValidationEpisodes, Batch: SideBySide, KeepsBest: !run.Has(Settings.Data)),
     };
 
     public override Report Test(RunConfiguration run, Objective objective, CancellationToken cancelled) => Accuracies(run, (OneShotObjective)objective, TestEpisodes, cancelled);
@@ -71,9 +108,9 @@ abstract class OneShotRecipe(string model, double rate, params (Setting, object?
         OneShotObjective tested = (OneShotObjective)objective;
         if (options.Data is { } data)
         {
-            (OneShotTask training, OneShotTask testing) = Load(run, data);
-            if (training.InputWidth != tested.Task.InputWidth) throw new UsageException($"--data: samples of {training.SampleWidth} numbers for a model of {tested.Task.SampleWidth}.");
-            tested = new((SequenceModel)objective.Model, training, testing);
+            OmniglotTask unseen = Unseen(run, data);
+            if (unseen.InputWidth != tested.Task.InputWidth) throw new UsageException($"--data: samples of {unseen.SampleWidth} numbers for a model of {tested.Task.SampleWidth}.");
+            tested = new((SequenceModel)objective.Model, unseen);
         }
         return Accuracies(run, tested, options.Sequences ?? TestEpisodes, cancelled);
     }
@@ -81,11 +118,13 @@ abstract class OneShotRecipe(string model, double rate, params (Setting, object?
     static Report Accuracies(RunConfiguration run, OneShotObjective objective, int episodes, CancellationToken cancelled)
     {
         double[] accuracy = objective.Test(episodes, SideBySide, new(run.Seed, RandomStreams.Evaluation), cancelled);
-        return new($"Accuracy by presentation of a class, {episodes} fresh episodes of {objective.Task.Length}: {objective.Task.Name}, {run.Model}, seed {run.Seed}",
+        string samples = objective.Unseen is OmniglotTask unseen ? $"{unseen.Characters} characters not trained on" : objective.Task.Name;
+        return new($"Accuracy by presentation of a class, {episodes} fresh episodes of {objective.Task.Length}: {samples}, {run.Model}, seed {run.Seed}",
             [.. Enumerable.Range(1, accuracy.Length - 1).Select(k => $"{k}"), "all"],
             [[.. accuracy[1..].Append(accuracy[0]).Select(a => a.ToString("0.000", CultureInfo.InvariantCulture))]], json =>
         {
             json.WriteString("samples", objective.Task.Name);
+            if (objective.Unseen is OmniglotTask omniglot) json.WriteNumber("characters", omniglot.Characters);
             json.WriteNumber("accuracy", accuracy[0]);
             json.WriteStartObject("accuracy_by_presentation");
             for (int k = 1; k < accuracy.Length; k++) json.WriteNumber($"{k}", accuracy[k]);

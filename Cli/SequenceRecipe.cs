@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using NeuralMemory.Models;
 using NeuralMemory.Optimizers;
@@ -30,7 +31,7 @@ abstract class SequenceRecipe(string task, string model, long sequences, int bat
         //                                ntm rate  controller    heads  lstm  rate  valid. lengths
         .. Each("copy",          20_000,    1e-4,  "lstm",           1,   256,  3e-5,  120,  [10, 20, 40, 80, 120]),
         new DncRecipe("copy", 20_000, 1e-4, hidden: 100, slots: 32, width: 20, heads: 1, validationLength: 20, [10, 20, 30]),
-        .. Each("repeat-copy",   20_000,    1e-4,  "lstm",           1,   512,  3e-5,   20,  [5, 10, 15, 20]),       // vectors
+        .. Each("repeat-copy",   60_000,    1e-4,  "lstm",           1,   512,  3e-5,   20,  [5, 10, 15, 20]),       // vectors
         .. Each("recall",        60_000,    1e-4,  "feed-forward",   4,   256,  1e-4,   10,  [2, 6, 10, 15, 20]),    // items
         .. Each("ngrams",        20_000,    3e-5,  "lstm",           1,   128,  1e-4,  200,  [100, 200, 400]),       // bits
         .. Each("priority-sort", 20_000,    3e-5,  "lstm",           5,   128,  3e-5,   20,  [10, 20, 30]),          // vectors shown
@@ -130,7 +131,7 @@ abstract class SequenceRecipe(string task, string model, long sequences, int bat
     static Report Report(RunConfiguration run, List<EvaluationResult> tests, Action<Utf8JsonWriter> json) => new(
         $"Bits per sequence, {tests[0].Sequences} fresh sequences each: {run.Task}, {run.Model}, seed {run.Seed}",
         ["length", "asked for", "cost, median", "cost, mean", "wrong, median", "wrong, mean"],
-        [.. tests.Select(test => (string[])[$"{test.Length}", $"{test.OutputBits}", .. new[] { test.MedianBits, test.MeanBits, test.MedianWrongBits, test.MeanWrongBits }.Select(Progress.Bits)])],
+        [.. tests.Select(test => (string[])[$"{test.Length}", test.OutputBits.ToString("0.#", CultureInfo.InvariantCulture), .. new[] { test.MedianBits, test.MeanBits, test.MedianWrongBits, test.MeanWrongBits }.Select(Progress.Bits)])],
         json)
     {
         ByLength = new("cost of a sequence in bits, the median", Progress.Bits, [.. tests.Select(test => (test.Length, test.MedianBits))]),

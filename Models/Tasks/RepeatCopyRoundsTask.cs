@@ -36,6 +36,9 @@ public sealed class RepeatCopyRoundsTask(int width = 8, int maxVectors = 8, int 
     public override string Name => "repeat-copy-rounds";
 
     /// <inheritdoc/>
+    public override bool VariesByBatch => true;
+
+    /// <inheritdoc/>
     public override Episode Next(Philox random, int batch, int length)
     {
         AtLeast(1, length);

@@ -35,6 +35,9 @@ public sealed class RepeatCopyTask(int width = 8, int minLength = 1, int maxLeng
     /// <inheritdoc/>
     public override string Name => "repeat-copy";
 
+    /// <inheritdoc/>
+    public override bool VariesByBatch => true;
+
     /// <summary>How the network is told a number of copies: less the mean, by the standard deviation (or by 1 where there is only one number).</summary>
     public float Normalize(int repeats) => (float)((repeats - mean) / (deviation > 0 ? deviation : 1));
 

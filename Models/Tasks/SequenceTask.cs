@@ -44,6 +44,11 @@ public abstract class SequenceTask
     /// <summary>The least length that an episode can have.</summary>
     public int ShortestLength { get; }
 
+    /// <summary>
+    /// Whether more than its length is drawn for a whole batch, such as how often to repeat. Sequences side by side are then all alike in it, and who tests such a task should run them one by one.
+    /// </summary>
+    public virtual bool VariesByBatch => false;
+
     /// <summary>The next episode: its length uniform in <see cref="MinLength"/> to <see cref="MaxLength"/>, the same for the whole batch.</summary>
     /// <param name="random">Where everything is drawn from.</param>
     /// <param name="batch">How many sequences to make, each drawn by itself.</param>

@@ -41,15 +41,18 @@ public sealed class LanguageObjective(LanguageModel model, TextCorpus corpus, in
         return Mean(validation.Sequences, validation.Batch, _ => random.Next(corpus.ValidationStart, corpus.Length - window), default);
     }
 
-    /// <summary>The cost of the whole part for validation, or of the whole text where none is kept back, in windows one after the other: nats a character.</summary>
+    int TestStart => corpus.ValidationStart == corpus.Length ? 0 : corpus.ValidationStart;
+
+    int TestWindows => (corpus.Length - 1 - TestStart) / window;
+
+    /// <summary>How many characters <see cref="Test"/> asks for: all of its part but the first, and what is left beyond the last whole window.</summary>
+    public int TestCharacters => TestWindows * window;
+
+    /// <summary>The cost of the whole part for validation, or of the whole text where none is kept back, in whole windows one after the other: nats a character.</summary>
     /// <param name="cancellationToken">Ends it.</param>
     /// <param name="reading">Whether the model reads the text as it does to write one (<see cref="LanguageModel.Read"/>). The cost is the same, unless the model sees what it should tell.</param>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
-    public double Test(CancellationToken cancellationToken = default, bool reading = false)
-    {
-        int start = corpus.ValidationStart == corpus.Length ? 0 : corpus.ValidationStart;
-        return Mean((corpus.Length - 1 - start) / window, 32, i => start + i * window, cancellationToken, reading);
-    }
+    public double Test(CancellationToken cancellationToken = default, bool reading = false) => Mean(TestWindows, 32, i => TestStart + i * window, cancellationToken, reading);
 
     double Mean(int windows, int batch, Func<int, int> start, CancellationToken cancellationToken, bool reading = false) => Testing(() =>
     {

@@ -13,7 +13,6 @@ public sealed class OneShotObjective : Objective
     static readonly int[] shown = [1, 2, 5, 10];
 
     readonly SequenceModel model;
-    readonly OneShotTask testing;
     readonly int[] presentations;
     readonly double[] counts;
     OneShotEpisode episode;
@@ -30,7 +29,7 @@ public sealed class OneShotObjective : Objective
         if (model.Inputs != training.InputWidth || model.Outputs != training.Classes)
             throw new ArgumentException(
                 $"The model has {model.Inputs} inputs and {model.Outputs} outputs, but the task {training.Name} has {training.InputWidth} and {training.Classes}.", nameof(model));
-        (this.model, Task, this.testing) = (model, training, testing ?? training);
+        (this.model, Task, Unseen) = (model, training, testing ?? training);
         presentations = [.. shown.Where(k => k <= training.Length / training.Classes)];
         counts = new double[1 + training.Length / training.Classes];
         Metrics = ["accuracy", .. presentations.Select(k => $"accuracy_{k}")];
@@ -38,6 +37,9 @@ public sealed class OneShotObjective : Objective
 
     /// <summary>What is trained on.</summary>
     public OneShotTask Task { get; }
+
+    /// <summary>What is tested on: classes that are not trained on.</summary>
+    public OneShotTask Unseen { get; }
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> Metrics { get; }
@@ -102,7 +104,7 @@ public sealed class OneShotObjective : Objective
             cancelled.ThrowIfCancellationRequested();
             using (Tape.Step())
             {
-                OneShotEpisode shown = testing.Next(random, count);
+                OneShotEpisode shown = Unseen.Next(random, count);
                 Count(shown, model.Forward(shown.Inputs), right);
             }
         }

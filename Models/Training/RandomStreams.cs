@@ -1,6 +1,9 @@
 namespace NeuralMemory.Training;
 
-/// <summary>The independent streams of one seed (<see cref="Philox.Stream"/>), so that no part of a run draws numbers that another part has seen.</summary>
+/// <summary>
+/// The independent streams of one seed (<see cref="Philox.Stream"/>): episodes for training, for validation and for testing come from numbers of their own. Stories that the program makes
+/// (<see cref="Tasks.BabiTask.Generate"/>) come from the streams 0 and 1, which their model's first parameters and the choice of its batches are drawn from as well.
+/// </summary>
 public static class RandomStreams
 {
     /// <summary>For a model's first parameters.</summary>

@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Text.Json;
 using NeuralMemory.Tests.Checkpoints;
+using NeuralMemory.Tests.Models.Tasks;
 using NeuralMemory.Training;
 
 namespace NeuralMemory.Tests.Cli;
@@ -73,6 +74,23 @@ public class StoryAndOneShotTests
         Run.Refuses(["train", "babi", "--data", data, "--story-task", "4", "--out", scratch["x"]], $"{train}: line 82", "'7'");
         Run.Refuses(["train", "babi", "--story-task", "3", "--out", scratch["x"]], "--story-task", "1, 2, 12, 20");
         Run.Refuses(["train", "babi", "--model", "mann", "--out", scratch["x"]], "--model", "memn2n");
+    }
+
+    /// <summary>Other questions than the run's: they were not made by the program, and the file beside them holds nothing that the run was trained on.</summary>
+    [Test]
+    public void Questions_of_a_folder_are_called_that()
+    {
+        using Scratch scratch = new();
+        string data = Directory.CreateDirectory(scratch["data"]).FullName;
+        string[] lines = ["1 Anna went to the tower.", "2 Where is Anna?\ttower\t1"];
+        foreach (string part in (string[])["train", "test"]) File.WriteAllLines(Path.Combine(data, $"qa1_other_{part}.txt"), lines);
+        Assert.That(Run.Here(["train", "babi", .. few, "--out", scratch["run"]]).Code, Is.Zero);
+        Assert.That(Words(Run.Here("eval", scratch["run"]).Output), Does.Contain("that were not trained on: bAbI task 1, made by the program").And.Contain("of those trained on"));
+        string other = Words(Run.Here("eval", scratch["run"], "--data", data).Output);
+        Assert.That(other, Does.StartWith("1 questions of").And.Contain("data: bAbI task 1, memn2n").And.Not.Contain("trained on").And.Not.Contain("made by"));
+        Assert.That(Json(Run.Here("eval", scratch["run"], "--data", data, "--json").Output).TryGetProperty("training_accuracy", out _), Is.False);
+
+        static string Words(string output) => string.Join(' ', output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
     }
 
     /// <summary>Two runs of each task that can be made: the one that counts is the one with the least error on the questions trained on; what is there is not trained again.</summary>
@@ -152,6 +170,53 @@ public class StoryAndOneShotTests
         Run.Refuses(["train", "oneshot", "--data", Write(scratch, "bad.zip", "not a zip"), "--out", scratch["x"]], "bad.zip", "damaged");
         using (ZipArchive zip = ZipFile.Open(scratch["empty.zip"], ZipArchiveMode.Create)) zip.CreateEntry("readme.txt");
         Run.Refuses(["train", "oneshot", "--data", scratch["empty.zip"], "--out", scratch["x"]], "empty.zip", "no entries");
+        Run.Refuses(["train", "oneshot", "--data", Characters(scratch, "few.zip", 0, 12), "--length", "15", "--out", scratch["x"]], "--length", "3 drawings of a class", "a character with 2");
+    }
+
+    /// <summary>Parameters chosen by the characters that are reported on would have seen them. Prototypes are made anew for validation and for the test.</summary>
+    [Test]
+    public void Characters_that_are_tested_on_do_not_choose_the_parameters()
+    {
+        using Scratch scratch = new();
+        string[] train = ["train", "oneshot", "--sequences", "8", "--batch", "2", "--log-every", "2", "--length", "10", "--bits", "400", .. Run.Tiny];
+        Assert.That(Run.Here([.. train, "--out", scratch["prototypes"]]).Code, Is.Zero);
+        Assert.That(Run.Here([.. train, "--data", Characters(scratch, "a.zip", 0, 12), "--out", scratch["characters"]]).Code, Is.Zero);
+        Assert.That(File.Exists(Path.Combine(scratch["prototypes"], "best.safetensors")));
+        Assert.That(File.Exists(Path.Combine(scratch["characters"], "best.safetensors")), Is.False);
+        Assert.That(Json(File.ReadAllText(Path.Combine(scratch["characters"], "metrics.jsonl"))).TryGetProperty("validation_accuracy", out _), "it is still logged");
+    }
+
+    /// <summary>Which characters a run was trained on is kept with it: whatever data it is tested on, and whatever has come to its own, they are left out.</summary>
+    [Test]
+    public void Characters_trained_on_are_never_tested_on()
+    {
+        using Scratch scratch = new();
+        string data = Directory.CreateDirectory(scratch["data"]).FullName;
+        Characters(scratch, Path.Combine("data", "a.zip"), 0, 12);
+        Assert.That(Run.Here(["train", "oneshot", "--data", data, "--sequences", "4", "--batch", "2", "--log-every", "2", "--length", "10", .. Run.Tiny, "--out", scratch["run"]]).Code, Is.Zero);
+        JsonElement own = Eval();
+        Assert.That(own.GetProperty("characters").GetInt32(), Is.EqualTo(2), "one in six");
+        Assert.That(Eval("--data", data).GetRawText(), Is.EqualTo(own.GetRawText()));
+        Assert.That(Eval("--data", Characters(scratch, "more.zip", 0, 15)).GetProperty("characters").GetInt32(), Is.EqualTo(5), "those held out, and the new ones");
+
+        string[] trained = [.. JsonDocument.Parse(File.ReadAllText(Path.Combine(scratch["run"], "config.json"))).RootElement.GetProperty("characters_trained_on").GetString()!.Split('\n')];
+        Assert.That(trained, Has.Length.EqualTo(10).And.All.StartsWith("A/c"));
+        OneShotTests.Zip(scratch["same.zip"], [.. from name in trained from drawing in (int[])[1, 2] select ($"set/{name}/{drawing}.png", OneShotTests.Image(20, (x, _) => x > drawing))]);
+        Run.Refuses(["eval", scratch["run"], "--data", scratch["same.zip"]], "same.zip", "0 characters", "not trained on");
+
+        Characters(scratch, Path.Combine("data", "b.zip"), 12, 3);
+        Assert.That(Eval().GetProperty("characters").GetInt32(), Is.EqualTo(5));
+        File.Delete(Path.Combine(data, "a.zip"));
+        Run.Refuses(["train", "--resume", scratch["run"], "--sequences", "8"], "0 of the 10 characters");
+
+        JsonElement Eval(params string[] more) => Json(Run.Here(["eval", scratch["run"], "--json", .. more]).Output);
+    }
+
+    /// <summary>A zip file of characters, two drawings of each.</summary>
+    static string Characters(Scratch scratch, string name, int first, int count)
+    {
+        OneShotTests.Zip(scratch[name], [.. from i in Enumerable.Range(first, count) from drawing in (int[])[1, 2] select ($"set/A/c{i}/{drawing}.png", OneShotTests.Image(20, (x, y) => x >= i % 19 + drawing))]);
+        return scratch[name];
     }
 }
 

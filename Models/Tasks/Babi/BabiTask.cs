@@ -52,14 +52,30 @@ public sealed class BabiTask
             : throw new TextFileException($"{folder}: {(files.Length == 0 ? "no file is" : $"{files.Length} files are")} named {pattern}; one was expected.");
     }
 
-    /// <summary>Makes a task in the manner of one of <see cref="BabiGenerator.Tasks"/>.</summary>
+    /// <summary>Makes a task in the manner of one of <see cref="BabiGenerator.Tasks"/>. No question to be tested on is one to learn from, asked of the same story.</summary>
     /// <param name="number">Which.</param>
-    /// <param name="questions">How many to learn from, and as many to be tested on; at least 1.</param>
+    /// <param name="questions">How many to learn from, and to be tested on; at least 1, and as many more as the last story asks.</param>
     /// <param name="seed">Decides all stories.</param>
-    /// <exception cref="ArgumentOutOfRangeException">Another task, or no questions.</exception>
-    public static BabiTask Generate(int number, int questions, ulong seed) => new(number,
-        BabiFile.Parse(BabiGenerator.Lines(number, questions, new Philox(seed, 0)), $"generated task {number}"),
-        BabiFile.Parse(BabiGenerator.Lines(number, questions, new Philox(seed, 1)), $"generated task {number}"));
+    /// <exception cref="ArgumentOutOfRangeException">Another task; no questions, or so many that there are hardly others left to be tested on.</exception>
+    public static BabiTask Generate(int number, int questions, ulong seed)
+    {
+        Philox forTesting = new(seed, 1);
+        List<BabiQuestion> training = Make(questions, new(seed, 0)), testing = [];
+        HashSet<string> known = [.. training.Select(Text)];
+        for (long made = 0; testing.Count < questions;)
+        {
+            List<BabiQuestion> more = Make(questions - testing.Count, forTesting);
+            testing.AddRange(more.Where(q => !known.Contains(Text(q))));
+            made += more.Count;
+            if (testing.Count < questions && made > 20L * questions)
+                throw new ArgumentOutOfRangeException(nameof(questions), questions, $"Generate: of {made} questions of task {number}, {made - testing.Count} are among the {training.Count} to learn from; fewer were expected.");
+        }
+        return new(number, training, testing);
+
+        List<BabiQuestion> Make(int count, Philox random) => BabiFile.Parse(BabiGenerator.Lines(number, count, random), $"generated task {number}");
+
+        static string Text(BabiQuestion q) => string.Join('\n', q.Story.Append(q.Question).Select(words => string.Join(' ', words)));
+    }
 
     BabiExample Encode(BabiQuestion q) =>
         new([.. q.Story.Select(s => Words.Numbers(s, "story"))], Words.Numbers(q.Question, "question"), Words.Number(q.Answer, "answer"), q.Facts);

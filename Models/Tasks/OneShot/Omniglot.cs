@@ -95,18 +95,33 @@ public sealed class Omniglot
 
 /// <summary>
 /// Classes are characters of Omniglot, each turned by 0, 90, 180 or 270 degrees, which makes it another class; samples are drawings of it, in training moved by up to
-/// a pixel and a half and turned by up to pi/16 (Santoro et al. 2016, section 4.1).
+/// a pixel and a half and turned by up to pi/16 (Santoro et al. 2016, section 4.1). No drawing of a class is shown twice in an episode: what is to be named is always a new one.
 /// </summary>
 /// <param name="omniglot">The drawings.</param>
 /// <param name="characters">Which characters: numbers of <see cref="Omniglot.Names"/>.</param>
 /// <param name="disturbed">Whether drawings are moved and turned a little.</param>
 /// <param name="classes">Classes of an episode.</param>
 /// <param name="length">Samples of an episode.</param>
+/// <exception cref="ArgumentException">The characters are too few for the classes, or one has too few drawings for an episode.</exception>
 public sealed class OmniglotTask(Omniglot omniglot, IReadOnlyList<int> characters, bool disturbed, int classes = 5, int length = 50)
     : OneShotTask(Omniglot.Side * Omniglot.Side, classes, length)
 {
-    readonly int[] chosen = [.. characters.Count * 4 >= classes ? characters : throw new ArgumentException($"{characters.Count} characters in four directions for {classes} classes.", nameof(characters))];
+    readonly int[] chosen = Enough(omniglot, [.. characters], classes, length / classes);
     readonly (int Character, int Quarter)[] shown = new (int, int)[classes];
+    readonly int[][] left = [.. Enumerable.Range(0, classes).Select(_ => new int[characters.Max(c => omniglot.Drawings[c].Length)])];
+    readonly int[] leftCount = new int[classes];
+
+    static int[] Enough(Omniglot omniglot, int[] characters, int classes, int drawings)
+    {
+        if (characters.Length * 4 < classes) throw new ArgumentException($"{characters.Length} characters in four directions for {classes} classes.", nameof(characters));
+        foreach (int c in characters)
+            if (omniglot.Drawings[c].Length < drawings)
+                throw new ArgumentException($"{omniglot.Names[c]} has {omniglot.Drawings[c].Length} drawings, but an episode shows {drawings} of a class, none of them twice.", nameof(characters));
+        return characters;
+    }
+
+    /// <summary>How many characters there are.</summary>
+    public int Characters => chosen.Length;
 
     /// <inheritdoc/>
     public override string Name => "omniglot";
@@ -118,13 +133,19 @@ public sealed class OmniglotTask(Omniglot omniglot, IReadOnlyList<int> character
             shown[i] = (chosen[random.Next(0, chosen.Length)], random.Next(0, 4));
             if (Array.IndexOf(shown, shown[i]) == i) i++;                              // else drawn before, and drawn again
         }
+        for (int i = 0; i < shown.Length; i++)
+        {
+            leftCount[i] = omniglot.Drawings[shown[i].Character].Length;
+            for (int j = 0; j < leftCount[i]; j++) left[i][j] = j;
+        }
     }
 
     private protected override void Draw(int which, Philox random, Span<float> sample)
     {
         (int character, int quarter) = shown[which];
-        float[][] drawings = omniglot.Drawings[character];
-        float[] drawing = drawings[random.Next(0, drawings.Length)];
+        ref int drawn = ref left[which][random.Next(0, leftCount[which])];
+        float[] drawing = omniglot.Drawings[character][drawn];
+        drawn = left[which][--leftCount[which]];                                        // the last one that is left takes its place
         double angle = quarter * Math.PI / 2, dx = 0, dy = 0;
         if (disturbed)
         {

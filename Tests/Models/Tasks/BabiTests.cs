@@ -147,4 +147,21 @@ public class BabiTests
         }
         Assert.That(() => BabiGenerator.Lines(3, 5, new Philox(1)), Throws.TypeOf<ArgumentOutOfRangeException>().With.Message.Contains("1, 2, 12, 20"));
     }
+
+    [Test]
+    public void No_question_that_made_stories_are_tested_on_is_one_trained_on()
+    {
+        foreach (int number in BabiGenerator.Tasks)
+        {
+            BabiTask task = BabiTask.Generate(number, 1000, 1);
+            Assert.That(new[] { task.Training.Count, task.Testing.Count }, Is.All.GreaterThanOrEqualTo(1000));
+            string[] training = [.. task.Training.Select(Text)], testing = [.. task.Testing.Select(Text)];
+            Assert.That(testing.Intersect(training), Is.Empty, $"task {number}");
+            // Whatever else is drawn for the test, the stories to learn from are those of the seed.
+            List<BabiQuestion> made = BabiFile.Parse(BabiGenerator.Lines(number, 1000, new Philox(1)), "made");
+            Assert.That(training, Is.EqualTo(made.Select(q => string.Join('|', q.Story.Append(q.Question).Select(s => string.Join(' ', s))))));
+
+            string Text(BabiExample e) => string.Join('|', e.Story.Append(e.Question).Select(s => string.Join(' ', s.Select(word => task.Words.Words[word]))));
+        }
+    }
 }

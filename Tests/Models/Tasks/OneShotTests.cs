@@ -55,7 +55,7 @@ public class OneShotTests
     }
 
     /// <summary>A grey image of one bit a pixel, each row by another filter.</summary>
-    static byte[] Image(int side, Func<int, int, bool> white, int depth = 1, byte colour = 0)
+    internal static byte[] Image(int side, Func<int, int, bool> white, int depth = 1, byte colour = 0)
     {
         int stride = (side + 7) / 8;
         byte[] raw = new byte[stride * side], rows = new byte[(stride + 1) * side];
@@ -102,7 +102,7 @@ public class OneShotTests
         }
     }
 
-    static void Zip(string path, params (string Name, byte[] Bytes)[] entries)
+    internal static void Zip(string path, params (string Name, byte[] Bytes)[] entries)
     {
         using ZipArchive zip = ZipFile.Open(path, ZipArchiveMode.Create);
         foreach ((string name, byte[] bytes) in entries)
@@ -147,6 +147,26 @@ public class OneShotTests
         Assert.That(samples.Distinct().Count(), Is.EqualTo(4));
         for (int t = 0; t < 8; t++) Assert.That(samples[t], Is.EqualTo(samples[Array.IndexOf(labels, labels[t])]));
         Assert.That(samples.Select(s => s.Count(c => c == '1')), Is.All.EqualTo(200), "all ink is still there");
+    }
+
+    /// <summary>A drawing shown again would be known by itself, and not as one of its class.</summary>
+    [Test]
+    public void No_drawing_of_a_class_is_shown_twice_in_an_episode()
+    {
+        using Scratch scratch = new();
+        Zip(scratch["one.zip"], [.. Enumerable.Range(1, 10).Select(d => ($"set/A/c/{d}.png", Image(20, (x, _) => x >= d)))]);
+        OmniglotTask task = new(Omniglot.Read(scratch.Folder), [0], disturbed: false, classes: 4, length: 40);
+        Philox random = new(1);
+        for (int episodes = 0; episodes < 3; episodes++)
+            using (Tape.Step())
+            {
+                OneShotEpisode episode = task.Next(random, 2);
+                int[] labels = episode.Labels.ToArray<int>();
+                for (int b = 0; b < 2; b++)
+                    Assert.That(Enumerable.Range(0, 40).Select(t => (labels[t * 2 + b], string.Join("", episode.Inputs.Select(0, t).Select(0, b).ToArray()[..400].Select(ink => (int)Math.Round(ink))))),
+                        Is.Unique);
+            }
+        Assert.That(() => new OmniglotTask(Omniglot.Read(scratch.Folder), [0], disturbed: false, classes: 4, length: 44), Throws.ArgumentException.With.Message.Contains("A/c has 10 drawings").And.Message.Contains("11"));
     }
 
     [Test]

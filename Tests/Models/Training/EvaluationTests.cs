@@ -34,6 +34,43 @@ public class EvaluationTests
     }
 
     [Test]
+    public void What_repeat_copy_asks_for_is_the_mean_of_its_sequences()
+    {
+        RepeatCopyTask task = new(width: 2, maxRepeats: 4);
+        RepeatsSeen model = new(task);
+        EvaluationResult result = Evaluation.Run(model, task, length: 3, sequences: 45, batch: 10);
+        Assert.That(model.Repeats.Distinct().Count(), Is.GreaterThan(1));
+        Assert.That(result.OutputBits, Is.EqualTo(model.Repeats.Average(r => (3 * r + 1) * 3.0)).Within(1e-9));
+        Assert.That(result.MeanBits, Is.EqualTo(result.OutputBits).Within(1e-4), "who knows nothing pays every bit");
+    }
+
+    [TestCase(20, 20)]
+    [TestCase(100, 10)]
+    public void Repeat_copy_is_validated_and_tested_with_every_number_of_repeats(int sequences, int batch)
+    {
+        RepeatCopyTask task = new(width: 2, maxRepeats: 4);
+        RepeatsSeen model = new(task);
+        Evaluation.Run(model, task, length: 3, sequences, batch: batch);
+        Assert.That(model.Repeats, Has.Count.EqualTo(sequences));
+        Assert.That(model.Repeats.Distinct(), Is.EquivalentTo(new[] { 1, 2, 3, 4 }));
+    }
+
+    /// <summary>Knows nothing, and keeps how often each sequence was to be repeated.</summary>
+    sealed class RepeatsSeen(RepeatCopyTask task) : SequenceModel
+    {
+        public override int Inputs => task.InputWidth;
+        public override int Outputs => task.OutputWidth;
+        public List<int> Repeats { get; } = [];
+
+        public override Tensor Forward(Tensor input)
+        {
+            int batch = input.Shape[1];
+            Repeats.AddRange(Enumerable.Repeat((input.Shape[0] - 6) / 3, batch));                  // two flags, three vectors, their copies, the end
+            return Tensor.Full([input.Shape[0], batch, Outputs], 0);
+        }
+    }
+
+    [Test]
     public void The_same_seed_gives_the_same_sequences_and_the_median_is_theirs()
     {
         // A constant logit x costs softplus(-x) for a one and softplus(x) for a zero: the bits are linear in the number of zeros, the wrong bits equal to it.

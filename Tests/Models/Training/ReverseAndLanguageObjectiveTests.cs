@@ -111,6 +111,7 @@ public class ReverseAndLanguageObjectiveTests
             sum += model.Forward(Tensor.From(window.AsSpan(0, 8), [1, 8])).CrossEntropy(Tensor.From(window.AsSpan(1, 8), [1, 8])).Item();
         }
         Assert.That(cost, Is.EqualTo(sum / 11).Within(1e-6));
+        Assert.That(objective.TestCharacters, Is.EqualTo(11 * 8), "the last 7 fill no window");
         Assert.That(() => objective.Test(new(true)), Throws.InstanceOf<OperationCanceledException>());
     }
 
