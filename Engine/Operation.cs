@@ -98,12 +98,12 @@ public abstract class Operation
 
     internal void RunBackward(Tape.State state)
     {
-        bool any = false, empty = false;
+        bool any = false, empty = true;
         for (int i = 0; i < outputCount; i++)
         {
             TensorBody output = outputs[i].Body;
             any |= output.Gradient.IsAlive;
-            empty |= output.Count == 0;
+            empty &= output.Count == 0;
         }
         if (!any) return;
         Backward();
@@ -112,7 +112,6 @@ public abstract class Operation
             foreach ((Tensor from, Tensor to) in expanded) to.Backend.Add(from, to);
             expanded.Clear();
         }
-        for (int i = 0; i < inputCount; i++) empty |= inputs[i].Body.Count == 0;
         if (empty)                                          // then there may have been nothing to compute: what has been given no gradient has one of zeros
             for (int i = 0; i < inputCount; i++)
                 if (NeedsGradient(i)) inputs[i].GradientToAccumulate();

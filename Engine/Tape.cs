@@ -167,8 +167,9 @@ public static class Tape
         s.Recording = false;
         try
         {
-            for (int i = 0; i < roots.Length; i++)
-                if (roots[i].RequiresGradient && !(roots.Length == 1 && roots[i].TakeGradient(gradients[i]))) roots[i].AddToGradient(gradients[i]);
+            foreach (bool isLeaf in (ReadOnlySpan<bool>)[false, true])              // leaves last: what is added to the gradient of one may be another root's
+                for (int i = 0; i < roots.Length; i++)
+                    if (roots[i].RequiresGradient && roots[i].Root.Producer is null == isLeaf && !(roots.Length == 1 && roots[i].TakeGradient(gradients[i]))) roots[i].AddToGradient(gradients[i]);
             count = Collect(s, roots);
             for (int i = 0; i < count; i++) s.Order[i].RunBackward(s);
         }

@@ -160,8 +160,8 @@ public sealed unsafe partial class ScaledDotProductAttention : Operation<ScaledD
     protected override void Backward()
     {
         Tensor q = Input(0), k = Input(1), v = Input(2), y = Output(), dy = OutputGradient();
-        if (y.Count == 0 || k.Shape[^2] == 0) return;
         Tensor? dq = NeedsGradient(0) ? InputGradient(0) : null, dk = NeedsGradient(1) ? InputGradient(1) : null, dv = NeedsGradient(2) ? InputGradient(2) : null;
+        if (y.Count == 0 || k.Shape[^2] == 0) return;
         if (GpuBackend.Current is { } gpu)
         {
             Backwards(gpu, q, k, v, mask, y, normalizers, Tensor.Empty(y.Shape.Without(y.Rank - 1), y.DType), dy, dq, dk, dv);

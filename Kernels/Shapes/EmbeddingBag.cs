@@ -74,9 +74,8 @@ public sealed unsafe class EmbeddingBag : Operation<EmbeddingBag>
     protected override void Backward()
     {
         (Tensor table, Tensor indices, Tensor weights) = (Input(0), Input(1), Input(2));
-        if (indices.Count == 0) return;
         if (NeedsGradient(0)) Cpu.For(table.DType, table.Shape[1], Math.Max(64, Cpu.Rows(indices.Count)), new TableGradient(indices, weights, OutputGradient(), InputGradient(0)));
-        if (NeedsGradient(2)) Cpu.For(table.DType, Bags(indices), Cpu.Rows(table.Shape[1] * indices.Shape[^1]), new WeightGradient(table, indices, OutputGradient(), InputGradient(2)));
+        if (NeedsGradient(2) && InputGradient(2) is { Count: > 0 } dWeights) Cpu.For(table.DType, Bags(indices), Cpu.Rows(table.Shape[1] * indices.Shape[^1]), new WeightGradient(table, indices, OutputGradient(), dWeights));
     }
 
     readonly struct TableGradient(Tensor indices, Tensor weights, Tensor dy, Tensor dTable) : ICpuKernel

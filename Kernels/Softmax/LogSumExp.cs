@@ -88,14 +88,11 @@ public sealed unsafe class LogSumExp : Operation<LogSumExp>
         public void Run<T>(GpuFibre f) where T : struct, ITeam
         {
             Softmax.PowerSum powers = Softmax.PowerSum.Of<T>(x, f);
-            float m = powers.Shift, sum = powers.Sum;
+            float m = powers.Shift, sum = powers.Sum, unshifted = 0;
             if (m == float.PositiveInfinity)
-            {
-                m = sum = 0;
-                for (int j = T.Member; j < f.Length; j += T.Size) sum += GpuFloat.Exp(x[f.At0(j)]);
-                sum = T.Reduce<FloatSum, float>(sum);
-            }
-            if (f.LedBy<T>()) y[f.At1(0)] = m + GpuFloat.Log(sum);
+                for (int j = T.Member; j < f.Length; j += T.Size) unshifted += GpuFloat.Exp(x[f.At0(j)]);
+            unshifted = T.Reduce<FloatSum, float>(unshifted);                           // by every thread, though few teams need it: a group's teams wait for each other
+            if (f.LedBy<T>()) y[f.At1(0)] = m == float.PositiveInfinity ? GpuFloat.Log(unshifted) : m + GpuFloat.Log(sum);
         }
     }
 

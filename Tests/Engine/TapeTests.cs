@@ -249,6 +249,15 @@ public class TapeTests
         Assert.That(x.Gradient.ToArray(), Is.EqualTo(new float[] { 4, 7 }));
     }
 
+    [Test]
+    public void A_root_s_gradient_may_be_that_of_another_root()
+    {
+        Tensor x = Leaf(2, 3), y = x * x;
+        x.Sum().Backward();
+        Tape.Backward([x, y], [Tensor.From([5f, 7], [2]), x.Gradient]);
+        Assert.That(x.Gradient.ToArray(), Is.EqualTo(new float[] { 1 + 5 + 4, 1 + 7 + 6 }));
+    }
+
     /// <summary>Every pass hands on its own gradient only; what is retained is the sum over the passes.</summary>
     [Test]
     public void A_retained_gradient_is_not_handed_on_again([Values] bool step)
